@@ -1,0 +1,1 @@
+"""The REST facade: the Baileys-WS contract as operations on WhatsAppSession objects."""

@@ -1,0 +1,1 @@
+"""The operator: judges what the objects ask for against what is there, and acts."""
