@@ -239,7 +239,7 @@ class BackendReport(_Struct, frozen=True, kw_only=True):
 class SessionReport(_Struct, frozen=True, kw_only=True):
     """`status.session`: facts from the session's own pod, believed only while `pod_uid` is that of the known pod."""
 
-    pod_uid: str
+    pod_uid: str = msgspec.field(name="podUID")
     state: SessionState
     reported_at: datetime
     number: str | None = None
