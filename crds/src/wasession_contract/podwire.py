@@ -30,6 +30,8 @@ class Env(StrEnum):
     RECONNECT_MAX_ATTEMPTS = "WASESSION_RECONNECT_MAX_ATTEMPTS"
     RECONNECT_INITIAL_DELAY_SECONDS = "WASESSION_RECONNECT_INITIAL_DELAY_SECONDS"
     RECONNECT_MAX_DELAY_SECONDS = "WASESSION_RECONNECT_MAX_DELAY_SECONDS"
+    LOG_MESSAGE_TEXT = "WASESSION_LOG_MESSAGE_TEXT"
+    """`true`: log lines hold the text of messages, as the original's did. Unset: only its length. Set by extra environment."""
 
 
 class ErrorCode(StrEnum):
