@@ -1,0 +1,5 @@
+"""`python -m wasession_pod`."""
+
+from wasession_pod.main import main
+
+main()

@@ -1,0 +1,216 @@
+"""The WebSocket to the backend: `<url>/ws?phone=<number>`, open only while WhatsApp is connected.
+
+Messages go out of the journal in order; what the backend sends as `{"to", "message"}` becomes a WhatsApp message.
+Surprising: the contract has no acknowledgement, so a WebSocket ping follows each batch, and only its pong, which
+proves that the other side has read what came before, marks the batch delivered. Lost in between means sent again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from typing import Annotated
+
+import aiohttp
+import msgspec
+
+from wasession_contract.v1alpha1 import BackendReport, BackendState
+from wasession_pod import jids
+from wasession_pod.journal import Journal, Pending
+from wasession_pod.logs import SessionLog
+from wasession_pod.sender import Sender, SendError
+
+BATCH = 100
+PING_SECONDS = 20
+OPEN_SECONDS = 10
+FIRST_DELAY_SECONDS = 1.0
+MAX_DELAY_SECONDS = 30.0
+MAX_FRAME_BYTES = 1 << 20
+MAX_REQUESTS = 1000  # requests of the backend that wait to be sent; then its socket is read no further
+
+
+class Delivery(msgspec.Struct, frozen=True, rename="camel"):
+    """One message as the contract has it."""
+
+    phone: str
+    message: str
+    bot_number: str
+    message_type: str
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What the backend may send."""
+
+    to: str
+    message: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+def socket_url(base: str, number: str) -> str:
+    """`http://api:8080` and `573001234567` -> `ws://api:8080/ws?phone=573001234567`."""
+    return f"ws{base.removeprefix('http').rstrip('/')}/ws?phone={number}"
+
+
+class Backend:
+    """Keeps the socket open while `number()` is not None. `on_change` hears of every change of `report()`."""
+
+    def __init__(
+        self,
+        url: str | None,
+        journal: Journal,
+        sender: Sender,
+        log: SessionLog,
+        *,
+        number: Callable[[], str | None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._url = url
+        self._journal = journal
+        self._sender = sender
+        self._log = log
+        self._number = number
+        self._on_change = on_change
+        self._wake = asyncio.Event()
+        self._pongs = asyncio.Event()
+        self._state = BackendState.DISCONNECTED if url else BackendState.DISABLED
+        self.delivered = 0
+
+    @property
+    def enabled(self) -> bool:
+        """Whether messages wait for a backend at all."""
+        return self._url is not None
+
+    def report(self) -> BackendReport:
+        """State and backlog. Raises JournalError."""
+        return BackendReport(state=self._state, backlog=self._journal.backlog() if self._url else 0)
+
+    def wake(self) -> None:
+        """A message was recorded, or WhatsApp's connection came or went."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        if self._url is None:
+            return
+        failures = 0
+        async with aiohttp.ClientSession() as http:
+            while True:
+                if (number := self._number()) is None:
+                    await self._sleep_until_woken()
+                    continue
+                try:
+                    opened = await self._converse(http, self._url, number)
+                except Exception:  # noqa: BLE001  the task's outermost loop
+                    self._log.error("Conexión con el backend")
+                    opened = False
+                failures = 0 if opened else failures + 1
+                if self._number() is not None:
+                    delay = min(FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10), MAX_DELAY_SECONDS)
+                    await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311  jitter
+
+    async def _sleep_until_woken(self) -> None:
+        self._wake.clear()
+        if self._number() is None:
+            await self._wake.wait()
+
+    async def _converse(self, http: aiohttp.ClientSession, url: str, number: str) -> bool:
+        """One connection, until it ends or WhatsApp does. False if it could not be opened."""
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                socket = await http.ws_connect(socket_url(url, number), autoping=False, max_msg_size=MAX_FRAME_BYTES)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._log.say("⚠️", f"Backend no disponible: {error or type(error).__name__}", logging.WARNING)
+            return False
+        self._log.say("🔌", "Conectado al backend")
+        self._change(BackendState.CONNECTED)
+        requests: asyncio.Queue[Request] = asyncio.Queue(MAX_REQUESTS)
+        parts = [
+            asyncio.create_task(part) for part in (self._deliver(socket, number), self._read(socket, requests), self._answer(requests))
+        ]
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
+        except (aiohttp.ClientError, ConnectionError):
+            pass  # the loop opens it again
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+            with contextlib.suppress(aiohttp.ClientError, ConnectionError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await socket.close()
+            self._change(BackendState.DISCONNECTED)
+        self._log.say("🔌", "Backend desconectado")
+        return True
+
+    def _change(self, state: BackendState) -> None:
+        self._state = state
+        self._on_change()
+
+    async def _deliver(self, socket: aiohttp.ClientWebSocketResponse, number: str) -> None:
+        """Send what waits, then a ping with the last sequence number; silence to a ping ends the connection."""
+        last = 0
+        while self._number() == number:
+            self._wake.clear()
+            batch = self._journal.pending(last, BATCH)
+            for item in batch:
+                await socket.send_str(_delivery(item, number))
+                last = item.seq
+            if not batch:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PING_SECONDS):
+                        await self._wake.wait()
+                        continue
+            self._pongs.clear()
+            await socket.ping(str(last).encode())
+            try:
+                async with asyncio.timeout(PING_SECONDS):
+                    await self._pongs.wait()
+            except TimeoutError:
+                self._log.say("⚠️", "El backend no responde", logging.WARNING)
+                return
+            self.delivered += len(batch)
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse, requests: asyncio.Queue[Request]) -> None:
+        while True:
+            frame = await socket.receive()
+            match frame.type:
+                case aiohttp.WSMsgType.TEXT:
+                    await self._take(frame.data, requests)
+                case aiohttp.WSMsgType.PING:
+                    await socket.pong(frame.data)
+                case aiohttp.WSMsgType.PONG:
+                    self._acknowledge(bytes(frame.data))
+                case aiohttp.WSMsgType.BINARY:
+                    self._log.say("⚠️", "Mensaje binario del backend ignorado", logging.WARNING)
+                case _:
+                    return
+
+    def _acknowledge(self, payload: bytes) -> None:
+        if payload.isdigit():
+            self._journal.delivered(int(payload))
+            self._pongs.set()
+            self._on_change()
+
+    async def _take(self, text: str, requests: asyncio.Queue[Request]) -> None:
+        try:
+            request = msgspec.json.decode(text, type=Request)
+            to = jids.recipient(request.to)
+        except (msgspec.DecodeError, ValueError) as error:
+            self._log.say("⚠️", f"Mensaje del backend ignorado: {error}", logging.WARNING)
+            return
+        await requests.put(Request(to, request.message))
+
+    async def _answer(self, requests: asyncio.Queue[Request]) -> None:
+        while True:
+            request = await requests.get()
+            try:
+                await self._sender.send(request.to, request.message)
+            except SendError as error:
+                self._log.say("❌", f"Mensaje del backend para {request.to} no enviado: {error}", logging.ERROR)
+
+
+def _delivery(item: Pending, number: str) -> str:
+    message = item.message
+    return msgspec.json.encode(Delivery(message.chat, message.text, number, message.type)).decode()

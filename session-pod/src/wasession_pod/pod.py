@@ -1,0 +1,286 @@
+"""The shell around the state machine: feeds it events, carries out its effects, and holds the pod's parts together.
+
+Surprising: events come from the engine's threads and are taken in order on the event loop; effects are carried out one
+after the other by one task, so that a `Stop` and the `Connect` after it never overlap. What the state decides (is the
+backend wanted, what does the report say) is read from the state, never told.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeVar, assert_never
+
+from wasession_contract.podwire import ErrorCode
+from wasession_contract.v1alpha1 import SessionReport, SessionState
+from wasession_pod import credentials, logs, machine
+from wasession_pod.backend import Backend
+from wasession_pod.engine import Disconnected, Engine, EngineError, EngineEvent, EventSink, Faulted, MessageSink, NoEngine, Received, Wedged
+from wasession_pod.inbound import TEXT
+from wasession_pod.jids import number_of
+from wasession_pod.journal import Journal, JournalError
+from wasession_pod.metrics import Metrics, Numbers
+from wasession_pod.reports import ApiServer, Reporter
+from wasession_pod.sender import Sender, SendError
+from wasession_pod.settings import Settings
+from wasession_pod.view import session_report
+
+NAME_SECONDS = (0.2, 0.5, 1, 2, 4, 8, 16, 30)  # the push name follows the login by some ms, or much later on a busy phone
+LOGOUT_SECONDS = 20
+CLIENT_SECONDS = 60  # a client that takes longer to start or stop is replaced by a fresh start
+DRAIN_SECONDS = 2  # stopping: for sends under way, and again for the client; the pod has 5 s in all
+THREADS = 4
+
+EngineMaker = Callable[[EventSink, MessageSink], Engine]
+_T = TypeVar("_T")
+
+
+class Pod:
+    """One session. `make_engine` may raise ImportError or OSError; `fresh_start` replaces the process and does not return."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        *,
+        state: machine.State,
+        make_engine: EngineMaker,
+        server: ApiServer | None,
+        fresh_start: Callable[[machine.State], NoReturn],
+    ) -> None:
+        self.journal = journal
+        self._settings = settings
+        self._state = state
+        self._fresh_start = fresh_start
+        self._problem = settings.problem
+        self._log = logs.SessionLog(settings.session_id)
+        self._loop = asyncio.get_running_loop()
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
+        self._effects: asyncio.Queue[machine.Effect] = asyncio.Queue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._naming: asyncio.Task[None] | None = None
+        self._last_activity: datetime | None = None
+        self._stopping = False
+        self._engine = self._make(make_engine)
+        self.sender = Sender(self._engine, journal, self._executor, not_ready=self._not_ready, own_jid=self._own_jid)
+        self._backend = Backend(settings.backend_url, journal, self.sender, self._log, number=self._number, on_change=self._publish)
+        self._reporter = Reporter(server, self._log) if server else None
+        self._numbers = Numbers()
+        self._metrics = Metrics(self._numbers)
+
+    def _make(self, make_engine: EngineMaker) -> Engine:
+        if self._problem is None:
+            try:
+                return make_engine(self.post, self._received)
+            except (ImportError, OSError) as error:
+                self._problem = f"the WhatsApp client cannot be loaded: {error}"
+        return NoEngine()
+
+    # What the HTTP API asks.
+
+    def report(self) -> SessionReport:
+        """The session's state as facts. Raises JournalError."""
+        return session_report(self._state, self._settings.pod_uid, self._backend.report(), self._last_activity, _now())
+
+    def metrics(self) -> bytes:
+        """Prometheus text."""
+        numbers = self._numbers
+        numbers.report = self.report()
+        numbers.sent, numbers.failed = self.sender.sent, self.sender.failed
+        numbers.delivered, numbers.dropped = self._backend.delivered, self.journal.dropped
+        numbers.status_writes = self._reporter.writes if self._reporter else 0
+        return self._metrics.text()
+
+    def is_alive(self) -> bool:
+        """Whether no call to the client hangs for good; that the event loop runs is proven by the answer."""
+        return not self.sender.is_wedged()
+
+    def is_ready(self) -> bool:
+        """Whether the volume can be written."""
+        return os.access(self._settings.data_dir, os.W_OK)
+
+    async def logout(self) -> None:
+        """Unlink the device at WhatsApp and wipe its credentials; nothing to do if none is linked. Raises SendError."""
+        if self._state.at is SessionState.LOGGED_OUT or not credentials.exist(self._settings.data_dir):
+            return
+        if why := self._not_ready():
+            raise SendError(ErrorCode.NOT_CONNECTED, f"{why}; the device can only be unlinked while it is connected")
+        try:
+            async with asyncio.timeout(LOGOUT_SECONDS):
+                await self._in_thread(self._engine.logout)
+        except TimeoutError:
+            raise SendError(ErrorCode.ACK_TIMEOUT, f"WhatsApp did not confirm the logout within {LOGOUT_SECONDS} s") from None
+        except EngineError as error:
+            raise SendError(ErrorCode.SEND_REFUSED, f"WhatsApp refused the logout: {error}") from None
+        self.post(machine.Unlinked())
+        await asyncio.sleep(0)
+        await self._effects.join()
+
+    # Life.
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._spawn(self._carry_out())
+        self._spawn(self._backend.run())
+        if self._reporter:
+            self._spawn(self._reporter.run())
+        self.post(Faulted(self._problem) if self._problem else machine.Started())
+
+    async def stop(self) -> None:
+        """Take no more work, finish what is under way within some seconds, close."""
+        self._stopping = True
+        self._log.say("🛑", "Deteniendo la sesión")
+        if self._timer:
+            self._timer.cancel()
+        await self.sender.close(DRAIN_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._in_thread(self._engine.stop)
+        self.journal.close()
+
+    def post(self, event: machine.Event | EngineEvent) -> None:
+        """Take an event, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+            self._loop.call_soon_threadsafe(self._apply, event)
+
+    def _apply(self, event: machine.Event) -> None:
+        if self._stopping:
+            return
+        before = self._state
+        self._state, effects = machine.step(before, event, _now(), random.random())  # noqa: S311  jitter
+        after = self._state
+        if isinstance(event, Disconnected) and after is not before:
+            self._numbers.disconnects[event.code] = self._numbers.disconnects.get(event.code, 0) + 1
+        if line := logs.transition(before, after):
+            self._log.say(*line)
+        for effect in effects:
+            self._effects.put_nowait(effect)
+        self._arm_timer()
+        if (after.at is SessionState.CONNECTED) is not (before.at is SessionState.CONNECTED):
+            self._last_activity = _now()
+            self._backend.wake()
+            self._learn_name()
+        self._publish()
+
+    def _arm_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
+        if self._state.wake_at:
+            delay = (self._state.wake_at - _now()).total_seconds()
+            self._timer = self._loop.call_later(max(delay, 0) + 0.001, self._apply, machine.Woke())
+
+    def _publish(self) -> None:
+        if self._reporter is None:
+            return
+        try:
+            self._reporter.update(self.report())
+        except JournalError as error:
+            self._fail(error)
+
+    def _fail(self, error: JournalError) -> None:
+        if self._state.at is not SessionState.FAILED:
+            self.post(Faulted(f"the journal on the volume fails: {error}"))
+
+    # Effects.
+
+    async def _carry_out(self) -> None:
+        while True:
+            effect = await self._effects.get()
+            try:
+                await self._do(effect)
+            except OSError as error:
+                self.post(Faulted(f"the volume fails: {error}"))
+            except Exception:  # noqa: BLE001  the task's outermost loop
+                self._log.error(f"{effect}")
+            finally:
+                self._effects.task_done()
+
+    async def _do(self, effect: machine.Effect) -> None:
+        match effect:
+            case machine.Connect():
+                await self._client_call(self._engine.connect)
+            case machine.Stop():
+                await self._client_call(self._engine.stop)
+            case machine.WipeCredentials():
+                credentials.wipe(self._settings.data_dir)
+            case machine.FreshStart():
+                self.journal.close()
+                self._fresh_start(self._state)
+            case _:
+                assert_never(effect)
+
+    async def _client_call(self, call: Callable[[], object]) -> None:
+        try:
+            async with asyncio.timeout(CLIENT_SECONDS):
+                await self._in_thread(call)
+        except TimeoutError:
+            self.post(Wedged())
+
+    # Messages.
+
+    def _received(self, message: Received) -> None:
+        """On the engine's thread: the message is in the journal before anything else happens."""
+        try:
+            new = self.journal.record(message, pending=self._backend.enabled and not message.from_me)
+        except JournalError as error:
+            self._fail(error)
+            return
+        if new:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the journal has it
+                self._loop.call_soon_threadsafe(self._took, message)
+
+    def _took(self, message: Received) -> None:
+        if not message.from_me:
+            self._numbers.received += 1
+            shown = message.text if self._settings.log_message_text or message.type != TEXT else f"({len(message.text)} caracteres)"
+            self._log.say("📨", f"Mensaje de {number_of(message.sender)}: {shown}")
+        self._last_activity = _now()
+        self._backend.wake()
+        self._publish()
+
+    def _learn_name(self) -> None:
+        if self._naming:
+            self._naming.cancel()
+        self._naming = self._spawn(self._ask_for_name())
+
+    async def _ask_for_name(self) -> None:
+        for delay in NAME_SECONDS:
+            if self._state.at is not SessionState.CONNECTED or (self._state.account and self._state.account.name):
+                return
+            await asyncio.sleep(delay)
+            account = await self._in_thread(self._engine.account)
+            if account and account.name:
+                self._apply(machine.AccountLearned(account))
+
+    # Small answers.
+
+    def _number(self) -> str | None:
+        account = self._state.account
+        return account.number if account and self._state.at is SessionState.CONNECTED and not self._stopping else None
+
+    def _own_jid(self) -> str:
+        return self._state.account.jid if self._state.account else ""
+
+    def _not_ready(self) -> str | None:
+        return None if self._state.at is SessionState.CONNECTED else f"WhatsApp is not connected: the session is {self._state.at}"
+
+    async def _in_thread(self, call: Callable[[], _T]) -> _T:
+        return await self._loop.run_in_executor(self._executor, call)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,252 @@
+"""The engine that is neonize (whatsmeow). The only module that imports it.
+
+What neonize 0.5.2 needs, each learnt the hard way: one session per process; `get_me()` only while connected, else Go
+aborts the process; before pairing no event reaches Python and nothing but a new process ends `connect()`; a plain text
+goes as `Message(conversation=...)`, else `@...` in it becomes a mention; events wait in a channel of 100 that `stop()`
+throws away, so it is drained first; a new connection is a new client with a new uuid, because the old one's finalizer
+would stop it. whatsmeow reconnects by itself, without limit or jitter: the client is stopped at the first loss, and the
+state machine decides when the next one starts.
+"""
+
+import ctypes
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from neonize import events as wa
+from neonize.client import NewClient
+from neonize.exc import NeonizeError
+from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE
+from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+
+from wasession_pod import credentials, disconnects, inbound, jids
+from wasession_pod.engine import (
+    Account,
+    Connected,
+    Disconnected,
+    EngineError,
+    EngineEvent,
+    EventSink,
+    Faulted,
+    MessageSink,
+    QRSetUsedUp,
+    QRShown,
+    Refusal,
+    Scanned,
+    Sent,
+    Wedged,
+)
+
+LOCK_SECONDS = 10  # a call waits so long for the one before it
+STOP_SECONDS = 2  # stop() ended connect() within 0.3 s when measured
+QUIET_SECONDS = 0.1  # no event for so long after the disconnect: the channel is empty
+DRAIN_SECONDS = 1.5
+_OPTIONS = "?_foreign_keys=on&_journal_mode=WAL&_busy_timeout=5000&x="  # x= absorbs what neonize appends
+
+_LOCAL_FAULTS = ("database", "sqlite", "no space left", "read-only file system", "disk i/o", "permission denied")
+_LOGGED_OUT_CODES = {LOGGED_OUT: disconnects.LOGGED_OUT, MAIN_DEVICE_GONE: disconnects.LOCKED}  # all else: banned (406)
+_SEND_ERRORS = (  # whatsmeow's words, lower case; the first that fits counts
+    ("no lid found", Refusal.NO_SUCH_RECIPIENT),
+    ("timed out waiting for message send response", Refusal.UNKNOWN),
+    ("websocket disconnected before", Refusal.UNKNOWN),
+    ("websocket not connected", Refusal.NOT_CONNECTED),
+    ("client is nil", Refusal.NOT_CONNECTED),
+    ("not logged in", Refusal.NOT_CONNECTED),
+)
+
+logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)  # decides what Go hands over: DEBUG lines hold the QR code
+
+
+class _Client(NewClient):  # type: ignore[misc]  # neonize is untyped
+    """Hears of the login status, which neonize only prints; before pairing it is the only sign of life."""
+
+    on_login_status: Callable[[str], None]
+
+    def _NewClient__onLoginStatus(self, _uuid: int, status: int) -> None:  # noqa: N802  neonize's private callback
+        self.on_login_status(ctypes.string_at(status).decode())
+
+
+class NeonizeEngine:
+    """`engine.Engine` by neonize. `on_event` and `on_message` are called on neonize's threads."""
+
+    def __init__(self, *, data_dir: Path, device_name: str, on_event: EventSink, on_message: MessageSink) -> None:
+        self._name = f"{credentials.path(data_dir)}{_OPTIONS}"
+        self._props = DeviceProps(os=device_name, platformType=DeviceProps.CHROME)
+        self._on_event = on_event
+        self._on_message = on_message
+        self._lock = threading.Lock()  # Go's map of clients has none
+        self._client: _Client | None = None
+        self._thread: threading.Thread | None = None
+        self._generation = 0
+        self._logged_in = False  # this client: connected at least once, so calls on it are safe
+        self._last_event = 0.0
+
+    def connect(self) -> None:
+        """Begin to connect with a new client."""
+        if not self.stop():
+            self._on_event(Wedged())
+            return
+        generation = self._generation
+        client = _Client(self._name, uuid=f"wasession-{generation}", props=self._props)
+        client._stop_finalizer.detach()  # noqa: SLF001  it would call into Go whenever Python collects garbage
+        client.on_login_status = lambda status: self._login_status(generation, status)
+        self._subscribe(client, generation)
+        self._client, self._logged_in = client, False
+        self._thread = threading.Thread(target=self._run, args=(client, generation), name=f"connect-{generation}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """End the connection. False before pairing, where only the end of the process does."""
+        self._generation += 1
+        client, thread = self._client, self._thread
+        if client is None or thread is None or not thread.is_alive():
+            return True
+        with self._locked(STOP_SECONDS):  # a hung call does not keep us: it is past Go's map by then
+            client.disconnect()
+            if not self._logged_in:
+                return False
+            self._drain()
+            client.stop()
+        thread.join(STOP_SECONDS)
+        return not thread.is_alive()
+
+    def send_text(self, to: str, text: str) -> Sent:
+        """Send and wait for the acknowledgement (whatsmeow: 75 s at most, longer only if the connection goes meanwhile)."""
+        with self._connected_client() as client:
+            user, _, server = to.partition("@")
+            address = JID(User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False)
+            try:
+                response = client.send_message(address, Message(conversation=text))
+            except NeonizeError as error:
+                words = str(error)
+                raise EngineError(next((r for part, r in _SEND_ERRORS if part in words.lower()), Refusal.REFUSED), words) from None
+        return Sent(response.ID, inbound.seconds(response.Timestamp))
+
+    def account(self) -> Account | None:
+        """The linked account, if connected."""
+        try:
+            with self._connected_client() as client:
+                return _account(client.get_me())
+        except EngineError:
+            return None
+
+    def logout(self) -> None:
+        """Unlink this device; whatsmeow deletes its credentials too."""
+        with self._connected_client() as client:
+            try:
+                client.logout()
+            except NeonizeError as error:
+                raise EngineError(Refusal.REFUSED, str(error)) from None
+
+    @contextmanager
+    def _connected_client(self) -> Iterator[_Client]:
+        """The client, locked. Raises EngineError unless it is connected: a call on a client that Go does not know kills the process."""
+        with self._locked(LOCK_SECONDS) as mine:
+            client = self._client
+            if not mine:
+                raise EngineError(Refusal.NOT_CONNECTED, "the client is busy with an earlier call")
+            if client is None or not self._logged_in or not client.is_connected:
+                raise EngineError(Refusal.NOT_CONNECTED, "WhatsApp is not connected")
+            yield client
+
+    @contextmanager
+    def _locked(self, seconds: float) -> Iterator[bool]:
+        mine = self._lock.acquire(timeout=seconds)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._lock.release()
+
+    def _run(self, client: _Client, generation: int) -> None:
+        try:
+            client.connect()
+        except NeonizeError as error:
+            words = str(error)
+            local = any(part in words.lower() for part in _LOCAL_FAULTS)
+            self._say(
+                generation, Faulted(f"the credentials' database: {words}") if local else Disconnected(disconnects.CONNECTION_LOST, words)
+            )
+        else:
+            self._say(generation, Disconnected(disconnects.CONNECTION_CLOSED))
+
+    def _say(self, generation: int, event: EngineEvent) -> None:
+        """Pass an event on, unless its client was stopped meanwhile."""
+        if generation == self._generation:
+            self._on_event(event)
+
+    def _drain(self) -> None:
+        """Wait until the events that Go still holds are handled; among them may be messages that WhatsApp thinks delivered."""
+        self._last_event = began = time.monotonic()
+        while (now := time.monotonic()) - self._last_event < QUIET_SECONDS and now - began < DRAIN_SECONDS:
+            time.sleep(QUIET_SECONDS / 4)
+
+    def _login_status(self, generation: int, status: str) -> None:
+        match status:
+            case "success":
+                self._say(generation, Scanned())
+            case "timeout":
+                self._say(generation, QRSetUsedUp())
+            case "err-client-outdated":
+                self._say(generation, Disconnected(disconnects.CLIENT_OUTDATED))
+            case _:
+                self._say(generation, Disconnected(disconnects.CONNECTION_CLOSED, f"pairing ended: {status}"))
+
+    def _subscribe(self, client: _Client, generation: int) -> None:
+        def on(event_type: type, make: Callable[[Any], EngineEvent | None]) -> None:
+            def handle(_client: NewClient, event: Any) -> None:  # noqa: ANN401  protobuf
+                self._last_event = time.monotonic()
+                if made := make(event):
+                    self._say(generation, made)
+
+            client.event(event_type)(handle)
+
+        client.qr(lambda _client, data: self._say(generation, QRShown(data.decode())))
+        on(wa.ConnectedEv, lambda _event: self._connected(client.me))
+        on(wa.MessageEv, self._message)
+        for event_type, make in _DISCONNECTS.items():
+            on(event_type, make)
+
+    def _connected(self, device: Any) -> Connected:  # noqa: ANN401  protobuf
+        self._logged_in = True
+        return Connected(_account(device))
+
+    def _message(self, event: Any) -> None:  # noqa: ANN401  protobuf
+        if message := inbound.received(event):
+            self._on_message(message)
+        self._last_event = time.monotonic()
+
+
+def _temporary_ban(event: Any) -> Disconnected:  # noqa: ANN401  protobuf
+    until = datetime.now(UTC) + timedelta(seconds=event.Expire) if event.Expire else None
+    return Disconnected(disconnects.TEMPORARILY_BANNED, until=until)
+
+
+def _login_refused(event: Any) -> Disconnected:  # noqa: ANN401  protobuf
+    """A refusal that whatsmeow has no event for; the number is only in the raw stanza."""
+    reason = next((attr.text or str(attr.integer) for attr in event.Raw.Attrs if attr.name == "reason"), "")
+    code = int(reason) if reason.isdigit() else disconnects.SERVER_ERROR
+    return Disconnected(code, f"login refused: {event.Message}" if event.Message else "")
+
+
+_DISCONNECTS: dict[type, Callable[[Any], Disconnected]] = {
+    wa.DisconnectedEv: lambda _event: Disconnected(disconnects.CONNECTION_CLOSED),
+    wa.KeepAliveTimeoutEv: lambda _event: Disconnected(disconnects.CONNECTION_LOST, "no answer to the keep-alive ping"),
+    wa.StreamErrorEv: lambda event: Disconnected(disconnects.SERVER_ERROR, f"stream error {event.Code}"),
+    wa.StreamReplacedEv: lambda _event: Disconnected(disconnects.REPLACED),
+    wa.LoggedOutEv: lambda event: Disconnected(_LOGGED_OUT_CODES.get(event.Reason, disconnects.BANNED)),
+    wa.TemporaryBanEv: _temporary_ban,
+    wa.ClientOutdatedEv: lambda _event: Disconnected(disconnects.CLIENT_OUTDATED),
+    wa.ConnectFailureEv: _login_refused,
+}
+
+
+def _account(device: Any) -> Account:  # noqa: ANN401  protobuf
+    lid = f"{device.LID.User}@{jids.LID_SERVER}" if device.LID.User else None
+    return Account(number=device.JID.User, jid=inbound.bare(device.JID), lid=lid, name=device.PushName or device.BussinessName or None)
