@@ -1,0 +1,121 @@
+"""The unmodified neonize client in a process: commands as JSON lines on stdin, what happens as JSON lines on stdout.
+
+Run with the emulator's environment and the path of the client's SQLite file. `os._exit` at the end, since a client that is not
+linked yet cannot be stopped otherwise.
+"""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+# The client prints to file descriptor 1 from Go: our lines get a descriptor of their own.
+OUT = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)
+
+from neonize import events  # noqa: E402  after the descriptors are sorted out
+from neonize.client import NewClient  # noqa: E402
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
+from neonize.utils.jid import Jid2String  # noqa: E402
+
+
+def emit(event: str, **fields: object) -> None:
+    OUT.write(json.dumps({"event": event, **fields}, default=str) + "\n")
+
+
+client = NewClient(sys.argv[1], uuid="driver")
+
+
+def on_qr(_: NewClient, data: bytes) -> None:
+    emit("qr", qr=data.decode())
+
+
+def on_message(_: NewClient, message: Any) -> None:  # noqa: ANN401  a protobuf message
+    source = message.Info.MessageSource
+    text = message.Message.conversation or message.Message.extendedTextMessage.text
+    image = message.Message.HasField("imageMessage")
+    if not text and not image:
+        return  # the phone's key share
+    data = client.download_any(message.Message) if image else b""
+    emit(
+        "message", id=message.Info.ID, text=text, sender=Jid2String(source.Sender), sender_alt=Jid2String(source.SenderAlt),
+        push_name=message.Info.Pushname, from_me=source.IsFromMe, media=data.hex(),
+    )  # fmt: skip
+
+
+def plain_event(kind: Any) -> None:  # noqa: ANN401  a protobuf class
+    def handle(_: NewClient, event: Any) -> None:  # noqa: ANN401  a protobuf message
+        emit(kind.DESCRIPTOR.name, detail=str(event)[:300])
+
+    client.event(kind)(handle)
+
+
+client.qr(on_qr)
+client.event(events.MessageEv)(on_message)
+for kind in (
+    events.ConnectedEv, events.DisconnectedEv, events.LoggedOutEv, events.PairStatusEv, events.StreamReplacedEv, events.TemporaryBanEv,
+    events.ReceiptEv, events.ClientOutdatedEv, events.ConnectFailureEv,
+):  # fmt: skip
+    plain_event(kind)
+
+
+def connect() -> None:
+    try:
+        client.connect()
+    except Exception as error:  # noqa: BLE001  whatever it is, the test shall see it
+        emit("connect_failed", error=repr(error))
+    else:
+        emit("connect_returned")
+
+
+def send(to: str, text: str) -> dict[str, object]:
+    return {"id": client.send_message(to, Message(conversation=text)).ID}
+
+
+def me() -> dict[str, object]:
+    own = client.get_me()
+    return {"jid": Jid2String(own.JID), "lid": Jid2String(own.LID), "push_name": own.PushName}
+
+
+def send_image(to: str, path: str, caption: str) -> dict[str, object]:
+    return {"id": client.send_image(to, path, caption=caption).ID}
+
+
+def pair_phone(number: str) -> dict[str, object]:
+    return {"code": client.PairPhone(number, show_push_notification=True)}
+
+
+def logout() -> dict[str, object]:
+    client.logout()
+    return {}
+
+
+def answer(name: str) -> Callable[[], dict[str, object]]:
+    def call() -> dict[str, object]:
+        return {"answer": str(getattr(client, name)())}
+
+    return call
+
+
+OPERATIONS: dict[str, Callable[..., dict[str, object]]] = {
+    "send": send,
+    "send_image": send_image,
+    "me": me,
+    "pair_phone": pair_phone,
+    "logout": logout,
+    "get_joined_groups": answer("get_joined_groups"),
+    "get_blocklist": answer("get_blocklist"),
+}
+
+threading.Thread(target=connect, daemon=True).start()
+for line in sys.stdin:
+    command = json.loads(line)
+    operation = command.pop("operation")
+    try:
+        emit("done", operation=operation, **OPERATIONS[operation](**command))
+    except Exception as error:  # noqa: BLE001  the test decides what it means
+        emit("failed", operation=operation, error=repr(error))
+OUT.flush()
+os._exit(0)
