@@ -102,11 +102,11 @@ def generated() -> dict[Path, str]:
     }
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Write or check the files; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a file is not current")
-    check = parser.parse_args().check
+    check = parser.parse_args(arguments).check
     stale = {path: text for path, text in generated().items() if not path.exists() or path.read_text(encoding="utf-8") != text}
     for path, text in stale.items():
         if check:
