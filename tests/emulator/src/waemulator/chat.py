@@ -200,8 +200,7 @@ async def _on_retry(context: Context, key: DeviceKey, stanza: Node) -> None:
 
 def on_ack(connection: Connection, stanza: Node) -> None:
     """The client has a stanza of the server; it will not be sent again."""
-    context = connection.context
-    _, device = identity_of(connection)
     class_, id_ = stanza.attrs.get("class", ""), stanza.attrs.get("id", "")
-    context.mailbox.acknowledge(device.key, class_, [id_])
-    context.logbook.add("ack", connection.number, device=device.key.id, id=id_, of=class_, error=stanza.attrs.get("error"))
+    if connection.device is not None:  # while it is linked by code it acknowledges notifications before it is logged in
+        connection.context.mailbox.acknowledge(connection.device.key, class_, [id_])
+    connection.context.logbook.add("ack", connection.number, id=id_, of=class_, error=stanza.attrs.get("error"))

@@ -35,14 +35,14 @@ class ControlClient:
     """
 
     def __init__(self, base_url: str, *, timeout: float = 30) -> None:
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  JSON
         """Any call; a body is sent as JSON."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._base_url + path, data, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(self.base_url + path, data, {"Content-Type": "application/json"}, method=method)
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
                 return json.load(response)

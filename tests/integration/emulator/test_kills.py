@@ -1,0 +1,46 @@
+"""The emulator is killed again and again at moments that a seed chooses, while the client sends and receives."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from waemulator.neonize_process import NeonizeProcess
+from waemulator.testing import EmulatorProcess
+
+pytestmark = pytest.mark.integration
+OWNER, ALICE = "491701234567", "4915550001111"
+KILLS = 6
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_that_was_told_is_lost_or_counted_twice(
+    emulator: EmulatorProcess, pair: Callable[[str, str], NeonizeProcess], seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311  a test's dice
+    emulator.control.user(ALICE, "Alice")
+    client = pair("one", OWNER)
+    incoming: list[str] = []
+    for round_ in range(KILLS):
+        since = emulator.control.mark()
+        for i in range(4):
+            client.command("send", to=ALICE, text=f"{round_}.{i}")
+            incoming.append(emulator.control.incoming(ALICE, OWNER, f"{round_}.{i}"))
+        steps = chance.randrange(8)
+        emulator.control.wait_for(lambda one, end=since + 4 + steps: one["i"] >= end, since=since)
+        emulator.kill()
+        emulator.start()
+        client.wait_for("Connected")
+    client.command("me")
+    client.wait_for("done", where=lambda one: one["operation"] == "me")  # commands are worked off in order
+
+    accepted = [one["id"] for one in emulator.control.log(kind="message")]
+    sent = [one["id"] for one in client.events if one["event"] == "done" and one["operation"] == "send"]
+    assert len(sent) > KILLS
+    assert set(sent) <= set(accepted)
+    assert len(accepted) == len(set(accepted))
+    assert emulator.control.log(kind="undecryptable") == []
+    received = {one["id"] for one in client.events if one["event"] == "message"}
+    while not set(incoming) <= received:
+        received.add(client.wait_for("message")["id"])
+    assert received == set(incoming)
