@@ -70,7 +70,7 @@ def parse_send(body: bytes) -> SendRequest | Answer:
     """`number` and `message` of a send, or what is wrong with them."""
     try:
         sent = msgspec.json.decode(body) if body.strip() else None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested too deeply
         return presenter.say(Case.JSON_INVALID, why=error)
     number, message = (sent.get("number"), sent.get("message")) if isinstance(sent, dict) else (None, None)
     if isinstance(number, str) and isinstance(message, str) and number and message:
