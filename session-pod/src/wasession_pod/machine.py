@@ -110,18 +110,23 @@ def step(state: State, event: Event, now: datetime, jitter: float) -> Step:  # n
         case Wedged():
             return (state, ()) if state.at in RESTING else (replace(_clear(state), at=SessionState.STARTING), (FreshStart(),))
         case QRShown() | QRSetUsedUp() | Scanned() | Connected() | Disconnected():
-            if _is_stopping(state):  # a late word of a client that is being stopped
+            if _is_late(state, event):
                 return state, ()
             return _engine(state, event, now, jitter)
         case _:
             assert_never(event)
 
 
-def _is_stopping(state: State) -> bool:
-    return state.at in RESTING or (state.at is SessionState.RECONNECTING and state.next_attempt_at is not None)
-
-
 _Word = QRShown | QRSetUsedUp | Scanned | Connected | Disconnected
+
+
+def _is_late(state: State, event: _Word) -> bool:
+    """Whether a client says this that is being stopped. Its last word counts if it is a verdict, such as a ban."""
+    if state.at in RESTING:
+        return True
+    waiting = state.at is SessionState.RECONNECTING and state.next_attempt_at is not None
+    is_verdict = isinstance(event, Disconnected) and disconnects.look_up(event.code).follow is not Follow.RECONNECT
+    return waiting and not is_verdict
 
 
 def _engine(state: State, event: _Word, now: datetime, jitter: float) -> Step:

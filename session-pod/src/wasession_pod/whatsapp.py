@@ -102,16 +102,20 @@ class NeonizeEngine:
         self._thread.start()
 
     def stop(self) -> bool:
-        """End the connection. False before pairing, where only the end of the process does."""
-        self._generation += 1
+        """End the connection. False before pairing, where only the end of the process does.
+
+        Its words are heard until it is silent: whatsmeow may just have tried again and been told that it is logged out.
+        """
         client, thread = self._client, self._thread
         if client is None or thread is None or not thread.is_alive():
+            self._generation += 1
             return True
         with self._locked(STOP_SECONDS):  # a hung call does not keep us: it is past Go's map by then
             client.disconnect()
+            self._drain()
+            self._generation += 1
             if not self._logged_in:
                 return False
-            self._drain()
             client.stop()
         thread.join(STOP_SECONDS)
         return not thread.is_alive()
