@@ -10,7 +10,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 import qrcode
-from qrcode.image.pil import PilImage
+from PIL import Image
 
 PIXELS_PER_MODULE = 4  # the original's (node-qrcode) scale and margin
 MARGIN_MODULES = 4
@@ -20,16 +20,14 @@ CACHED_CODES = 2048  # about 2 KiB each
 
 def data_url(code: str) -> str:
     """The picture of a QR code as `data:image/png;base64,...`."""
-    drawing = qrcode.QRCode(
-        error_correction=qrcode.ERROR_CORRECT_M,
-        box_size=PIXELS_PER_MODULE,
-        border=MARGIN_MODULES,
-        mask_pattern=MASK,
-        image_factory=PilImage,
-    )
+    drawing = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_M, border=MARGIN_MODULES, mask_pattern=MASK)
     drawing.add_data(code, optimize=0)
+    matrix = drawing.get_matrix()
+    side = len(matrix)
+    small = Image.frombytes("L", (side, side), bytes(0 if dark else 255 for row in matrix for dark in row))
+    picture = small.resize((side * PIXELS_PER_MODULE, side * PIXELS_PER_MODULE), Image.Resampling.NEAREST).convert("1")
     png = io.BytesIO()
-    drawing.make_image().save(png, format="PNG")
+    picture.save(png, format="PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
 
