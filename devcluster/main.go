@@ -1,0 +1,120 @@
+// devcluster is a real Kubernetes for a machine that has none: every upstream component in one program,
+// and the few commands that start, stop and break it. See README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	_ "github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/coremain"
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/forward"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+	_ "github.com/coredns/coredns/plugin/loadbalance"
+	_ "github.com/coredns/coredns/plugin/template"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.etcd.io/etcd/server/v3/etcdmain"
+	helm "helm.sh/helm/v4/pkg/cmd"
+	helmkube "helm.sh/helm/v4/pkg/kube"
+	"k8s.io/component-base/cli"
+	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo"
+	_ "k8s.io/component-base/metrics/prometheus/restclient"
+	_ "k8s.io/component-base/metrics/prometheus/version"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+	kwokconfig "sigs.k8s.io/kwok/pkg/config"
+	kwok "sigs.k8s.io/kwok/pkg/kwok/cmd"
+	kwoklog "sigs.k8s.io/kwok/pkg/log"
+	kwoksignals "sigs.k8s.io/kwok/pkg/utils/signals"
+)
+
+func main() {
+	name := filepath.Base(os.Args[0])
+	if name == "devcluster" {
+		if len(os.Args) < 2 {
+			usage()
+		}
+		os.Args = os.Args[1:]
+		name = os.Args[0]
+	}
+	var command *cobra.Command
+	switch name {
+	case "kube-apiserver":
+		command = apiserver.NewAPIServerCommand()
+	case "kube-controller-manager":
+		command = controllermanager.NewControllerManagerCommand()
+	case "kube-scheduler":
+		command = scheduler.NewSchedulerCommand()
+	case "kubelet":
+		command = kubelet.NewKubeletCommand(context.Background())
+	case "kube-proxy":
+		command = proxy.NewProxyCommand()
+	case "kubectl":
+		command = kubectl.NewDefaultKubectlCommand()
+		if err := cli.RunNoErrOutput(command); err != nil {
+			kubectlutil.CheckErr(err)
+		}
+		return
+	case "etcd":
+		etcdmain.Main(os.Args)
+		return
+	case "coredns":
+		coremain.Run()
+		return
+	case "helm":
+		runHelm()
+		return
+	case "kwok":
+		runKwok()
+		return
+	default:
+		drive(name, os.Args[1:])
+		return
+	}
+	os.Exit(cli.Run(command))
+}
+
+func runHelm() {
+	helmkube.ManagedFieldsManager = "helm"
+	command, err := helm.NewRootCmd(os.Stdout, os.Args[1:], helm.SetupLogging)
+	if err != nil {
+		slog.Warn("command failed", slog.Any("error", err))
+		os.Exit(1)
+	}
+	if err := command.Execute(); err != nil {
+		if e, ok := errors.AsType[helm.CommandError](err); ok {
+			os.Exit(e.ExitCode)
+		}
+		os.Exit(1)
+	}
+}
+
+func runKwok() {
+	flags := pflag.NewFlagSet("global", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.Usage = func() {}
+	ctx := kwoksignals.SetupSignalContext()
+	ctx, logger := kwoklog.InitFlags(ctx, flags)
+	ctx, err := kwokconfig.InitFlags(ctx, flags)
+	if err == nil {
+		command := kwok.NewCommand(ctx)
+		command.PersistentFlags().AddFlagSet(flags)
+		err = command.ExecuteContext(ctx)
+	}
+	if err != nil {
+		logger.Error("kwok", err)
+		os.Exit(1)
+	}
+}
