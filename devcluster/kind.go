@@ -81,7 +81,7 @@ func listClusters() {
 	names := []string{}
 	entries, _ := os.ReadDir(clusters())
 	for _, e := range entries {
-		if exists(filepath.Join(clusters(), e.Name())) {
+		if dir := filepath.Join(clusters(), e.Name()); exists(dir) && load(dir).controlPlaneRuns() {
 			names = append(names, e.Name())
 		}
 	}
@@ -95,10 +95,13 @@ func listClusters() {
 }
 
 func createCluster(dir, name, kubeconfig, file string) {
-	if exists(dir) {
-		fail("node(s) already exist for a cluster with the name %q", name)
-	}
 	c := &config{Dir: dir, Nodes: 1}
+	if exists(dir) { // what a crash left is mended
+		c = load(dir)
+		if c.controlPlaneRuns() {
+			fail("node(s) already exist for a cluster with the name %q", name)
+		}
+	}
 	if file != "" {
 		c.readKindConfig(file)
 	}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = re.compile(
-    r"(?:^#+ (?P<heading>.+)$)|(?:^<!-- demo(?:: (?P<how>setup|until) ?(?P<text>.*?))? -->\n```(?:bash|sh)\n(?P<commands>.*?)^```$)",
+    r"^#+ (?P<heading>[^\n]+)$"
+    r"|^<!-- demo(?:: (?:(?P<setup>setup)|until (?P<until>[^\n]+?)))? -->\n```(?:bash|sh)\n(?P<commands>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 DEADLINE_SECONDS = 90.0
@@ -50,7 +51,7 @@ def steps(document: str) -> list[Step]:
         if match["heading"]:
             heading = match["heading"]
         else:
-            found.append(Step(heading, match["commands"].strip(), setup=match["how"] == "setup", until=match["text"] or None))
+            found.append(Step(heading, match["commands"].strip(), setup=match["setup"] is not None, until=match["until"]))
     return found
 
 
