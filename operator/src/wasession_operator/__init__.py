@@ -1,1 +1,4 @@
-"""The operator: judges what the objects ask for against what is there, and acts."""
+"""The operator of `WhatsAppSession` objects: it judges what it sees and acts, and keeps no state of its own.
+
+`main` hears of changes from kopf, `decide` says what to do, `judge` what to tell, `reconcile` does it through `cluster`.
+"""

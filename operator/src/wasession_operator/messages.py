@@ -1,0 +1,77 @@
+"""The words of a status for people: one message per scenario. Pure."""
+
+from wasession_contract.conditions import ConditionType
+from wasession_operator.observed import Observed, condition
+from wasession_operator.scenarios import Scenario
+
+NOT_ADMITTED = "older sessions fill the installation's limit of sessions (MAX_SESSIONS); delete one, or raise the limit"
+
+_MESSAGES: dict[Scenario, str] = {
+    Scenario.TERMINATING: "the session is being deleted",
+    Scenario.NOT_ADMITTED: NOT_ADMITTED,
+    Scenario.CREATING: "the pod or its volume is being made",
+    Scenario.REPLACING: "the old pod is going, the next one follows",
+    Scenario.NODE_LOST: "the pod's node does not answer",
+    Scenario.STARTING: "the pod serves and has not reported yet",
+    Scenario.AWAITING_SCAN: "scan the QR code or enter the pairing code on the phone",
+    Scenario.UNLINKED: "the device was unlinked; scan the new QR code",
+    Scenario.CONNECTING: "paired, logging in",
+    Scenario.LOGGED_OUT: "the device was logged out",
+    Scenario.REPLACED: "another process uses the same credentials; this one stays down until it is restarted",
+    Scenario.BANNED: "WhatsApp refuses the account",
+    Scenario.TEMPORARILY_BANNED: "WhatsApp refuses the account for some time",
+    Scenario.CLIENT_OUTDATED: "WhatsApp refuses this client's version; install a newer release",
+    Scenario.FAILED: "the pod gave up",
+    Scenario.GAVE_UP: "gave up; restart the session to try again",
+}
+_ASLEEP = "idle.policy Suspend took the pod away; set spec.restartedAt, or change the spec otherwise, to wake the session"
+_ABOUT_THE_POD = frozenset(
+    {
+        Scenario.CREATING,
+        Scenario.REPLACING,
+        Scenario.POD_WAITING,
+        Scenario.NODE_LOST,
+        Scenario.CRASHING,
+        Scenario.OOM_KILLED,
+        Scenario.SILENT,
+    }
+)
+_IN_THE_PODS_WORDS = frozenset({Scenario.TEMPORARILY_BANNED, Scenario.BANNED, Scenario.CLIENT_OUTDATED, Scenario.FAILED, Scenario.GAVE_UP})
+
+
+def message(which: Scenario, observed: Observed, logout_failure: str = "") -> str:  # noqa: PLR0911  one a case
+    """What to say about scenario `which`; never a phone number, never a QR code."""
+    report = observed.report
+    if which in _IN_THE_PODS_WORDS and report and report.message:
+        return report.message
+    if which in _ABOUT_THE_POD and observed.pod and observed.pod.message:
+        return ": ".join(filter(None, (observed.pod.reason, observed.pod.message)))
+    match which:
+        case Scenario.LOGOUT_FAILED:
+            return _logout_failed(observed, logout_failure)
+        case Scenario.SUSPENDED:
+            return "spec.operatingMode is Suspended" if observed.suspended_by_spec else _ASLEEP
+        case Scenario.NAME_TAKEN:
+            name = observed.session.metadata.name
+            return f"a {observed.name_taken} of this session's name ({name}) belongs to somebody else; remove it, or use another name"
+        case Scenario.REFUSED:
+            return observed.refusal
+        case Scenario.RECONNECTING:
+            return _reconnecting(observed)
+        case _:
+            return _MESSAGES.get(which, "")
+
+
+def _logout_failed(observed: Observed, why: str) -> str:
+    if why:
+        return f"the device could not be unlinked: {why}; unlink it on the phone"
+    known = condition(observed.session, ConditionType.CONNECTED)
+    return known.message if known else ""
+
+
+def _reconnecting(observed: Observed) -> str:
+    report, limit = observed.report, observed.session.spec.reconnect.max_attempts
+    if report is None:
+        return ""
+    due = f", next at {report.next_attempt_at:%Y-%m-%dT%H:%M:%SZ}" if report.next_attempt_at else ""
+    return f"attempt {report.reconnect_attempts}{f' of {limit}' if limit else ''}{due}"

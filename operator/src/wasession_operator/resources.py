@@ -1,0 +1,180 @@
+"""Manifests of a session's pod and claim, as dicts, and the hash by which a pod is known to be out of date.
+
+The pod's shape is data: the chart's PodTemplateSpec, into which only the session's parts are put. Surprising: the hash has
+two halves. The first stands for the installation (template, defaults, what this operator renders), the second for the
+session's own spec, because a changed session is replaced at once and a changed installation a few sessions at a time.
+"""
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
+
+from wasession_contract import names, podwire
+from wasession_contract.podwire import Env
+from wasession_contract.v1alpha1 import (
+    API_VERSION,
+    KIND,
+    SESSION_LABEL,
+    TEMPLATE_HASH_ANNOTATION,
+    Metadata,
+    ReclaimPolicy,
+    Spec,
+    WhatsAppSession,
+)
+
+Manifest = dict[str, Any]
+CONTAINER = "session"
+VOLUME = "data"
+LABELS = {"app.kubernetes.io/name": "wasession", "app.kubernetes.io/component": "session-pod"}
+_SOMEBODY = WhatsAppSession(metadata=Metadata(name="any", namespace="any", uid="any"))
+_HALF = 16  # hex digits, 64 bits: a hash tells two versions apart, it protects nothing
+
+
+class TemplateError(ValueError):
+    """The file is no PodTemplateSpec that a session's pod can be made of."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A PodTemplateSpec with a container named `session`."""
+
+    metadata: Manifest
+    spec: Manifest
+
+    @classmethod
+    def read(cls, document: object) -> Self:
+        """Check `document`, the file's content as dicts and lists. Raises TemplateError."""
+        if not isinstance(document, dict) or not isinstance(document.get("spec"), dict):
+            raise TemplateError("it has no `spec`")
+        spec: Manifest = document["spec"]
+        containers = spec.get("containers")
+        found = (
+            [one for one in containers if isinstance(one, dict) and one.get("name") == CONTAINER] if isinstance(containers, list) else []
+        )
+        if len(found) != 1 or not found[0].get("image"):
+            raise TemplateError(f"spec.containers needs one container named {CONTAINER!r} with an image")
+        if any(volume.get("name") == VOLUME for volume in spec.get("volumes") or ()):
+            raise TemplateError(f"spec.volumes: the name {VOLUME!r} is the session's own volume; use another")
+        if spec.get("restartPolicy", "Always") != "Always":
+            raise TemplateError(f"spec.restartPolicy is {spec['restartPolicy']!r}; a session's pod needs Always")
+        return cls(metadata=document.get("metadata") or {}, spec=spec)
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Makes manifests from the installation's template and defaults."""
+
+    template: Template
+    device_name: str
+    backend_url: str
+    internal_key: bytes
+
+    def pod(self, session: WhatsAppSession, template_hash: str = "") -> Manifest:
+        """The pod of `session`."""
+        name = names.pod_name(session.metadata.name)
+        spec = copy.deepcopy(self.template.spec)
+        for container in spec["containers"]:
+            if container["name"] == CONTAINER:
+                container["env"] = self._environment(session, container.get("env") or [])
+        claim = {"claimName": names.claim_name(session.metadata.name)}
+        spec["volumes"] = [{"name": VOLUME, "persistentVolumeClaim": claim}, *(spec.get("volumes") or [])]
+        spec |= {"hostname": name, "restartPolicy": "Always"}
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": name,
+                "namespace": session.metadata.namespace,
+                "labels": {**(self.template.metadata.get("labels") or {}), **_labels(session)},
+                "annotations": {**(self.template.metadata.get("annotations") or {}), TEMPLATE_HASH_ANNOTATION: template_hash},
+                "ownerReferences": [owner(session)],
+            },
+            "spec": spec,
+        }
+
+    def _environment(self, session: WhatsAppSession, extra: list[Manifest]) -> list[Manifest]:
+        """Ours first, so that the template's may refer to them, and ours win."""
+        ours = self._values(session)
+        entries: list[Manifest] = [{"name": name, "value": value} for name, value in ours.items()]
+        entries.append({"name": Env.POD_UID, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}})
+        return entries + [entry for entry in extra if entry["name"] not in ours and entry["name"] != Env.POD_UID]
+
+    def _values(self, session: WhatsAppSession) -> dict[str, str]:
+        meta, spec = session.metadata, session.spec
+        values = {
+            Env.NAME: meta.name,
+            Env.NAMESPACE: meta.namespace,
+            Env.SESSION_ID: session.session_id,
+            Env.UID: meta.uid,
+            Env.TOKEN_SHA256: podwire.token_sha256(self.token(session)),
+            Env.DEVICE_NAME: spec.device_name or self.device_name,
+            Env.BACKEND_URL: self.backend_url if spec.backend.url is None else spec.backend.url,
+            Env.PAIRING_METHOD: spec.pairing.method,
+            Env.PAIRING_PHONE_NUMBER: spec.pairing.phone_number or "",
+            Env.RECONNECT_MAX_ATTEMPTS: str(spec.reconnect.max_attempts),
+            Env.RECONNECT_INITIAL_DELAY_SECONDS: str(spec.reconnect.initial_delay_seconds),
+            Env.RECONNECT_MAX_DELAY_SECONDS: str(spec.reconnect.max_delay_seconds),
+        }
+        return {str(name): str(value) for name, value in values.items()}
+
+    def token(self, session: WhatsAppSession) -> str:
+        """The bearer token that the pod of `session` takes."""
+        return podwire.token(self.internal_key, session.metadata.uid)
+
+    def installation_hash(self) -> str:
+        """The half of the hash that all sessions share: over what is rendered for a session that says nothing."""
+        return _half(self.pod(_SOMEBODY))
+
+
+def claim(session: WhatsAppSession) -> Manifest:
+    """The claim of `session`; under Retain it has no owner, so that nothing collects it."""
+    storage = session.spec.storage
+    metadata: Manifest = {
+        "name": names.claim_name(session.metadata.name),
+        "namespace": session.metadata.namespace,
+        "labels": _labels(session),
+    }
+    if storage.reclaim_policy is ReclaimPolicy.DELETE:
+        metadata["ownerReferences"] = [owner(session)]
+    spec: Manifest = {"accessModes": [str(storage.access_mode)], "resources": {"requests": {"storage": storage.size}}}
+    if storage.storage_class_name is not None:
+        spec["storageClassName"] = storage.storage_class_name
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+
+def owner(session: WhatsAppSession) -> Manifest:
+    """The owner reference to `session`."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": session.metadata.name,
+        "uid": session.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def session_hash(spec: Spec) -> str:
+    """The half of the hash that is the session's own: over the fields of `spec` that its pod is made of."""
+    return _half((spec.device_name, spec.backend.url, spec.pairing, spec.reconnect, spec.restarted_at))
+
+
+def _labels(session: WhatsAppSession) -> dict[str, str]:
+    return {**LABELS, SESSION_LABEL: session.metadata.name}
+
+
+def _half(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:_HALF]
+
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def size_in_bytes(quantity: str) -> int:
+    """A volume's size in bytes; 0 for what the schema would not take."""
+    number = quantity.rstrip("kKMGTi")
+    unit = quantity[len(number) :]
+    return int(number) * _UNITS[unit] if number.isdigit() and unit in _UNITS else 0

@@ -1,0 +1,125 @@
+"""The work queue: which session is to be looked at next. As client-go's, in asyncio; no library of the field has one.
+
+A key is in it once, and never with two workers: added while it is worked on, it comes again when that is done. Failures
+back off per key, exponentially with jitter. Surprising: taking a key forgets its timer, because whoever works on it
+says anew when to look again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+FIRST_DELAY = 0.5  # seconds; doubled with each failure in a row
+MAX_DELAY = 120.0  # seconds; a mend is noticed by its event anyway, this is for what has none
+
+
+class Timer(Protocol):
+    """What `call_later` of an event loop gives."""
+
+    def cancel(self) -> None:
+        """Forget it."""
+
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
+
+
+class WorkQueue(Generic[K]):
+    """Keys to work on. `call_later(seconds, function)` and `jitter()` (0 to 1) are the loop's and `random`'s, but for tests."""
+
+    def __init__(self, call_later: CallLater, jitter: Callable[[], float]) -> None:
+        self._call_later = call_later
+        self._jitter = jitter
+        self._ready: deque[K] = deque()
+        self._queued: set[K] = set()
+        self._working: set[K] = set()
+        self._again: set[K] = set()
+        self._timers: dict[K, tuple[float, Timer]] = {}
+        self._failures: dict[K, int] = {}
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is waiting and nothing is worked on; timers do not count."""
+        return not self._ready and not self._working
+
+    @property
+    def failing(self) -> int:
+        """Keys whose last attempt failed."""
+        return len(self._failures)
+
+    def add(self, key: K) -> None:
+        """Let `key` be worked on, once."""
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._ready.append(key)
+            self._arrived.set()
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Let `key` be worked on in `seconds`; of two timers of a key the earlier one counts."""
+        known = self._timers.get(key)
+        if known is not None:
+            if known[0] <= seconds:
+                return
+            known[1].cancel()
+        self._timers[key] = seconds, self._call_later(seconds, lambda: self._due(key))
+
+    async def take(self) -> K | None:
+        """The next key, waiting for one; None once the queue is closed. Whoever takes it calls `done` or `failed`."""
+        while not self._ready and not self._closed:
+            self._arrived.clear()
+            await self._arrived.wait()
+        if self._closed:
+            return None
+        key = self._ready.popleft()
+        self._queued.discard(key)
+        self._working.add(key)
+        if (known := self._timers.pop(key, None)) is not None:
+            known[1].cancel()
+        return key
+
+    def done(self, key: K, again_after: float | None = None) -> None:
+        """The work on `key` went well; look again after so many seconds, or at the next event."""
+        self._failures.pop(key, None)
+        self._release(key)
+        if again_after is not None:
+            self.add_after(key, again_after)
+
+    def failed(self, key: K, at_least: float = 0) -> float:
+        """The work on `key` failed: it comes again after a back-off, which is returned in seconds."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = max(at_least, min(FIRST_DELAY * 2.0 ** min(failures - 1, 20), MAX_DELAY))
+        delay *= 1 + self._jitter() / 2
+        self._release(key, again=False)
+        self.add_after(key, delay)
+        return delay
+
+    def forget(self, key: K) -> None:
+        """`key` is gone for good."""
+        self._failures.pop(key, None)
+        if (known := self._timers.pop(key, None)) is not None:
+            known[1].cancel()
+
+    def close(self) -> None:
+        """Give out no more keys."""
+        self._closed = True
+        self._arrived.set()
+
+    def _release(self, key: K, *, again: bool = True) -> None:
+        """After a failure what came meanwhile waits for the back-off too, so that events cannot make a retry storm."""
+        self._working.discard(key)
+        came_meanwhile = key in self._again
+        self._again.discard(key)
+        if came_meanwhile and again:
+            self.add(key)
+
+    def _due(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
