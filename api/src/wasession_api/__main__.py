@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -62,6 +63,8 @@ def main() -> int:
     """Returns the exit code: 2 for a setting that cannot be used."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for ending in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises it again once it has stopped; that is no failure
+        signal.signal(ending, lambda *_: sys.exit(0))
     try:
         settings = settings_module.load()
         if settings.api_key is None:

@@ -92,7 +92,7 @@ class Kube:
         pod = {"name": f"{name}-session", "uid": uid, "ip": POD_IP, "ready": True}
         self.judge(name, observedGeneration=generation, pod=pod)
 
-    def report(self, name: str, uid: str, state: str, **facts: object) -> None:
+    def report(self, name: str, uid: str, state: str, /, **facts: object) -> None:
         """The session's pod reports."""
         self.judge(name, session={"podUID": uid, "state": state, "reportedAt": NOW, "qr": None, **facts})
 

@@ -102,7 +102,7 @@ def restarted(kube: Kube) -> dict[str, dict[str, object]] | None:
 
 
 async def test_any_id_of_the_original_works(facade: FacadeProcess, kube: Kube) -> None:
-    for session_id in ("Mi Bot", "mañana", "user@example.com", "+57 300", "CLIENTE_1", "a" * 128):
+    for session_id in ("Mi Bot", "mañana", "user@example.com", "57 300+1", "CLIENTE_1", "a" * 128):
         name = await create(facade, kube, session_id)
         assert (await facade.status(session_id))["connected"] is False
         assert (await facade.http.delete(f"/sessions/{session_id}")).status_code == 200
