@@ -54,6 +54,7 @@ lint: venv ## ruff, mypy, import-linter, generated files
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) charts/generate.py --check
+	$(PYTHON) crds/reference.py --check
 	test ! -e operator/__init__.py  # it would shadow the standard library
 
 .PHONY: format
@@ -64,6 +65,7 @@ format: venv ## let ruff write what it can
 .PHONY: generate
 generate: venv ## files that are made from other files
 	$(PYTHON) charts/generate.py
+	$(PYTHON) crds/reference.py
 
 .PHONY: images
 images: ## the four images, by Docker where there is one, else by devcluster
