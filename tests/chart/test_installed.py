@@ -221,7 +221,7 @@ def sessions(core: client.CoreV1Api, objects: client.CustomObjectsApi) -> Iterat
         objects.delete_namespaced_custom_object(GROUP, VERSION, NAMESPACE, PLURAL, name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pod_of_a(installed: Path, core: client.CoreV1Api, sessions: None) -> Writer:  # noqa: ARG001  they must be there
     """The pod of session a, once the admission policy works: it takes a moment after its creation."""
     pod = writer(installed, core, "a-session")
