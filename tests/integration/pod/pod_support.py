@@ -201,12 +201,9 @@ class World:
         await self.control("user", OWNER, "María Dueña")
         await self.control("user", CONTACT, "Carlos")
         await self.pod.start()
-        waiting = await self.pod.reaches(SessionState.AWAITING_SCAN)
-        assert waiting.qr
-        await self.control("scan", OWNER, waiting.qr.code)
-        return await self.pod.session_where(
-            lambda r: r.state is SessionState.CONNECTED and r.name is not None, "connected, with the push name"
-        )
+        qr = await eventually(lambda: self.status.report and self.status.report.qr, "the QR code in the object's status")
+        await self.control("scan", OWNER, qr.code)
+        return await self.pod.session_where(lambda r: r.state is SessionState.CONNECTED and bool(r.name), "connected, with the push name")
 
     async def sent_texts(self) -> list[str]:
         """What the emulator decrypted of the pod's messages, in order."""

@@ -1,0 +1,249 @@
+"""The session's state machine: each state, the back-off's numbers, and that nothing waits for ever."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wasession_contract.v1alpha1 import Reconnect, SessionState
+from wasession_pod import disconnects
+from wasession_pod.engine import Account, Connected, Disconnected, Faulted, QRSetUsedUp, QRShown, Scanned, Wedged
+from wasession_pod.machine import (
+    AccountLearned,
+    Connect,
+    Effect,
+    Event,
+    FreshStart,
+    Started,
+    State,
+    Stop,
+    Unlinked,
+    WipeCredentials,
+    Woke,
+    back_off,
+    step,
+)
+
+pytestmark = pytest.mark.unit
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MARIA = Account("573001234567", "573001234567@s.whatsapp.net", "1@lid", None)
+LOST = Disconnected(disconnects.CONNECTION_CLOSED)
+
+
+def play(*events: Event, state: State | None = None, jitter: float = 0.0) -> tuple[State, list[Effect]]:
+    """The state and all effects after `events`, each at the time the machine waits for if it is `Woke`."""
+    state, effects, now = state or State(policy=Reconnect()), [], NOW
+    for event in events:
+        if isinstance(event, Woke):
+            assert state.wake_at is not None, f"{state.at} waits for nothing"
+            now = max(now, state.wake_at)
+        state, more = step(state, event, now, jitter)
+        effects += more
+    return state, effects
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_the_first_qr_code_is_valid_for_60_seconds_and_the_next_for_20() -> None:
+    state, _ = play(Started(), QRShown("a"))
+    assert state.at is SessionState.AWAITING_SCAN
+    assert state.qr
+    assert (state.qr.code, state.qr.expires_at) == ("a", after(60))
+    state, _ = play(QRShown("b"), state=state)
+    assert state.qr
+    assert (state.qr.code, state.qr.expires_at) == ("b", after(20))
+
+
+def test_a_used_up_set_of_qr_codes_is_a_fresh_start() -> None:
+    state, effects = play(Started(), QRShown("a"), QRSetUsedUp())
+    assert effects == [Connect(), FreshStart()]
+    assert (state.qr, state.attempts) == (None, 0)
+
+
+def test_a_set_of_qr_codes_that_ends_in_silence_is_a_fresh_start_too() -> None:
+    assert play(Started(), QRShown("a"), Woke())[1] == [Connect(), FreshStart()]
+
+
+def test_scanning_removes_the_qr_code() -> None:
+    state, effects = play(Started(), QRShown("a"), Scanned())
+    assert (state.at, state.qr, effects) == (SessionState.CONNECTING, None, [Connect()])
+
+
+def test_a_scan_without_a_login_is_a_fresh_start_that_keeps_the_credentials() -> None:
+    state, effects = play(Started(), QRShown("a"), Scanned(), Woke())
+    assert effects == [Connect(), FreshStart()]
+    assert state.at is SessionState.STARTING
+
+
+def test_a_connected_session_waits_for_nothing() -> None:
+    state, _ = play(Started(), QRShown("a"), Scanned(), Connected(MARIA))
+    assert (state.at, state.account, state.connected_since, state.wake_at) == (SessionState.CONNECTED, MARIA, NOW, None)
+
+
+def test_the_push_name_may_come_later() -> None:
+    named = replace_name(MARIA, "María")
+    state, _ = play(Started(), Connected(MARIA), AccountLearned(named))
+    assert state.account == named
+    state, _ = play(Started(), QRShown("a"), AccountLearned(named))
+    assert state.account is None, "of an account that is gone nothing is learnt"
+
+
+def replace_name(account: Account, name: str) -> Account:
+    return Account(account.number, account.jid, account.lid, name)
+
+
+def test_a_lost_connection_is_tried_again_after_the_back_off_and_success_forgets_the_attempts() -> None:
+    state, effects = play(Started(), Connected(MARIA), LOST)
+    assert (state.at, state.attempts, state.next_attempt_at, state.connected_since) == (SessionState.RECONNECTING, 1, after(1), None)
+    assert effects == [Connect(), Stop()]
+    assert state.account == MARIA
+    state, effects = play(Woke(), state=state)
+    assert (state.at, state.next_attempt_at, effects) == (SessionState.RECONNECTING, None, [Connect()])
+    state, _ = play(Connected(MARIA), state=state)
+    assert (state.at, state.attempts) == (SessionState.CONNECTED, 0)
+    assert state.last_disconnect
+    assert state.last_disconnect.code == 428
+
+
+def test_the_waits_double_up_to_the_limit_and_then_the_session_gives_up() -> None:
+    state, waits, now = State(policy=Reconnect(max_attempts=7, initial_delay_seconds=1, max_delay_seconds=30)), [], NOW
+    state, _ = step(state, Connected(MARIA), now, 0.0)
+    for _ in range(7):
+        state, _ = step(state, LOST, now, 0.0)
+        assert state.next_attempt_at is not None
+        waits.append((state.next_attempt_at - now).total_seconds())
+        now = state.next_attempt_at
+        state, _ = step(state, Woke(), now, 0.0)
+    assert waits == [1, 2, 4, 8, 16, 30, 30]
+    state, effects = step(state, LOST, now, 0.0)
+    assert (state.at, state.attempts, effects) == (SessionState.FAILED, 7, (Stop(),))
+    assert state.message == "gave up after 7 attempts to reconnect; restart the session to try again"
+
+
+def test_an_attempt_without_an_answer_counts_as_lost() -> None:
+    state, effects = play(Started(), Connected(MARIA), LOST, Woke(), Woke())
+    assert (state.at, state.attempts, effects) == (SessionState.RECONNECTING, 2, [Connect(), Stop(), Connect(), Stop()])
+    state, _ = play(Started(), Woke())
+    assert (state.at, state.attempts) == (SessionState.RECONNECTING, 1)
+
+
+def test_zero_attempts_mean_never_to_give_up() -> None:
+    state = State(policy=Reconnect(max_attempts=0))
+    for _ in range(200):
+        state, _ = play(LOST, Woke(), state=state)
+    assert (state.at, state.attempts) == (SessionState.RECONNECTING, 200)
+
+
+@given(
+    initial=st.integers(1, 3600),
+    maximum=st.integers(1, 3600),
+    attempt=st.integers(1, 10_000),
+    jitter=st.floats(0, 1, exclude_max=True),
+)
+def test_jitter_takes_at_most_half_of_a_wait_and_no_wait_exceeds_the_maximum(
+    initial: int, maximum: int, attempt: int, jitter: float
+) -> None:
+    policy = Reconnect(initial_delay_seconds=initial, max_delay_seconds=maximum)
+    full = back_off(policy, attempt, 0.0)
+    assert full <= timedelta(seconds=maximum)
+    assert full / 2 <= back_off(policy, attempt, jitter) <= full
+
+
+def test_what_a_client_says_while_it_is_being_stopped_changes_nothing() -> None:
+    state, _ = play(Started(), Connected(MARIA), LOST)
+    for late in (LOST, Connected(MARIA), QRShown("a"), Scanned()):
+        assert play(late, state=state) == (state, [])
+
+
+def test_a_verdict_of_a_client_that_is_being_stopped_counts() -> None:
+    state, effects = play(Started(), Connected(MARIA), LOST, Disconnected(disconnects.LOGGED_OUT))
+    assert effects == [Connect(), Stop(), Stop(), WipeCredentials(), FreshStart()]
+    assert state.account is None
+
+
+def test_a_client_that_does_not_stop_is_left_behind_by_a_fresh_start_that_keeps_the_attempts() -> None:
+    state, effects = play(Started(), LOST, Woke(), Wedged())
+    assert effects == [Connect(), Stop(), Connect(), FreshStart()]
+    assert state.attempts == 1
+
+
+def test_a_ban_with_an_end_is_waited_out_and_tried_once() -> None:
+    state, effects = play(Started(), Disconnected(disconnects.TEMPORARILY_BANNED, until=after(3600)))
+    assert (state.at, state.next_attempt_at, effects) == (SessionState.BANNED, after(3600), [Connect(), Stop()])
+    assert state.message == "account temporarily banned until 2026-01-01T01:00:00Z"
+    state, effects = play(Woke(), state=state)
+    assert (state.at, effects) == (SessionState.RECONNECTING, [Connect()])
+    assert play(Connected(MARIA), state=state)[0].at is SessionState.CONNECTED
+
+
+def test_a_wake_up_too_early_changes_nothing() -> None:
+    state, _ = play(Started(), QRShown("a"))
+    assert step(state, Woke(), NOW, 0.0) == (state, ())
+
+
+def test_a_logout_by_us_wipes_and_stays_down() -> None:
+    state, effects = play(Started(), Connected(MARIA), Unlinked())
+    assert (state.at, state.account, effects) == (SessionState.LOGGED_OUT, None, [Connect(), Stop(), WipeCredentials()])
+
+
+def test_a_local_fault_stays_down_and_wipes_nothing() -> None:
+    state, effects = play(Started(), Connected(MARIA), Faulted("the volume is full"))
+    assert (state.at, state.message, effects) == (SessionState.FAILED, "the volume is full", [Connect(), Stop()])
+
+
+@pytest.mark.parametrize(
+    "into",
+    [
+        Unlinked(),
+        Faulted("x"),
+        Disconnected(disconnects.REPLACED),
+        Disconnected(disconnects.LOCKED),
+        Disconnected(disconnects.CLIENT_OUTDATED),
+    ],
+)
+def test_a_resting_session_stays_down_whatever_its_client_says(into: Event) -> None:
+    state, _ = play(Started(), Connected(MARIA), into)
+    for word in (QRShown("a"), Scanned(), Connected(MARIA), LOST, QRSetUsedUp(), Wedged(), Disconnected(disconnects.LOGGED_OUT)):
+        assert play(word, state=state) == (state, [])
+    assert state.wake_at is None
+
+
+EVENTS = st.sampled_from(
+    [
+        Started(),
+        Woke(),
+        QRShown("a"),
+        QRSetUsedUp(),
+        Scanned(),
+        Connected(MARIA),
+        LOST,
+        Wedged(),
+        *[Disconnected(code) for code in disconnects.TABLE],
+        Disconnected(disconnects.TEMPORARILY_BANNED, until=after(60)),
+    ]
+)
+
+
+@given(events=st.lists(EVENTS, max_size=30), jitter=st.floats(0, 1, exclude_max=True))
+def test_in_every_history_a_state_that_waits_has_a_timer_and_shows_only_what_is_its_own(events: list[Any], jitter: float) -> None:
+    state, now = State(policy=Reconnect()), NOW
+    for event in [Started(), *events]:
+        if isinstance(event, Woke) and state.wake_at:
+            now = max(now, state.wake_at)
+        before = state
+        state, effects = step(state, event, now, jitter)
+        waits = state.at in {SessionState.AWAITING_SCAN, SessionState.CONNECTING, SessionState.RECONNECTING}
+        assert not waits or state.wake_at is not None
+        assert (state.qr is not None) is (state.at is SessionState.AWAITING_SCAN)
+        assert (state.connected_since is not None) is (state.at is SessionState.CONNECTED)
+        assert state.attempts <= state.policy.max_attempts
+        assert WipeCredentials() not in effects or (isinstance(event, Disconnected) and event.code in range(400, 500))
+        if FreshStart() in effects:
+            state = State(policy=state.policy, attempts=state.attempts, last_disconnect=state.last_disconnect)
+            state, _ = step(state, Started(), now, jitter)
+        assert replace(before) == before, "a state is never changed in place"

@@ -1,0 +1,100 @@
+"""The shell: what the state machine's effects do to engine, files and process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from wasession_contract.v1alpha1 import SessionState
+from wasession_pod import credentials
+from wasession_pod.engine import Account, Connected, Disconnected, QRSetUsedUp, QRShown, Received
+
+pytestmark = pytest.mark.unit
+CONTACT = "573009999999@s.whatsapp.net"
+
+
+def message(number: int, **changes: Any) -> Received:  # noqa: ANN401  fields of Received
+    given = {"id": f"m{number}", "chat": CONTACT, "sender": CONTACT, "from_me": False, "text": "x", "type": "text", "has_media": False}
+    return Received(**(given | {"timestamp": number} | changes))
+
+
+async def test_it_connects_at_the_start(shell: Any) -> None:  # noqa: ANN401
+    assert shell.engine.calls == ["connect"]
+
+
+async def test_a_bad_setting_is_reported_and_nothing_connects(make_shell: Callable[..., Awaitable[Any]]) -> None:
+    shell = await make_shell(problem="WASESSION_X='y': use z")
+    report = shell.pod.report()
+    assert (report.state, report.message, shell.engine.calls) == (SessionState.FAILED, "WASESSION_X='y': use z", [])
+
+
+async def test_a_used_up_qr_set_replaces_the_process(shell: Any) -> None:  # noqa: ANN401
+    shell.engine.on_event(QRShown("a"))
+    shell.engine.on_event(QRSetUsedUp())
+    await shell.until(lambda: shell.fresh_starts)
+
+
+async def test_unlinked_on_the_phone_stops_wipes_and_replaces_the_process_in_this_order(
+    shell: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shell.link()
+    wiped_when: list[list[str]] = []
+    original = credentials.wipe
+    monkeypatch.setattr(credentials, "wipe", lambda path: (wiped_when.append(list(shell.engine.calls)), original(path)))
+    shell.engine.on_event(Connected(shell.engine.known))
+    shell.engine.on_event(Disconnected(401))
+    await shell.until(lambda: shell.fresh_starts)
+    assert wiped_when == [["connect", "stop"]]
+    assert not credentials.exist(shell.data_dir)
+    carried = shell.fresh_starts[0].last_disconnect
+    assert carried
+    assert carried.code == 401
+
+
+async def test_the_push_name_is_asked_for_until_it_is_known(shell: Any) -> None:  # noqa: ANN401
+    nameless = Account(shell.engine.known.number, shell.engine.known.jid)
+    shell.engine.on_event(Connected(nameless))
+    await shell.until(lambda: shell.pod.report().name == "María")
+
+
+async def test_a_message_is_in_the_journal_when_the_engine_goes_on(make_shell: Callable[..., Awaitable[Any]]) -> None:
+    shell = await make_shell(backend_url="http://127.0.0.1:9")
+    await asyncio.to_thread(shell.engine.on_message, message(1))
+    assert shell.pod.journal.backlog() == 1
+    await asyncio.to_thread(shell.engine.on_message, message(2, from_me=True))
+    assert shell.pod.journal.backlog() == 1, "what the account itself wrote is not for the backend"
+    await shell.settle()
+    assert shell.pod.report().last_activity is not None
+
+
+async def test_without_a_backend_nothing_waits(shell: Any) -> None:  # noqa: ANN401
+    await asyncio.to_thread(shell.engine.on_message, message(1))
+    assert shell.pod.journal.backlog() == 0
+
+
+async def test_a_journal_that_fails_ends_in_failed_with_the_credentials_kept(shell: Any) -> None:  # noqa: ANN401
+    shell.link()
+    shell.pod.journal.close()
+    shell.engine.on_message(message(1))
+    await shell.until(lambda: shell.pod._state.at is SessionState.FAILED)
+    await shell.until(lambda: shell.engine.calls == ["connect", "stop"])
+    assert "journal" in shell.pod._state.message
+    assert credentials.exist(shell.data_dir)
+
+
+async def test_a_stopping_pod_finishes_what_is_under_way_and_takes_nothing_new(shell: Any) -> None:  # noqa: ANN401
+    shell.engine.on_event(Connected(shell.engine.known))
+    await shell.until(lambda: shell.pod.report().state is SessionState.CONNECTED)
+    shell.engine.gate.clear()
+    under_way = asyncio.create_task(shell.pod.sender.send(CONTACT, "Hola"))
+    await shell.until(lambda: shell.engine.sent)
+    stopping = asyncio.create_task(shell.pod.stop())
+    await shell.settle()
+    with pytest.raises(Exception, match="the pod is stopping"):
+        await shell.pod.sender.send(CONTACT, "zu spät")
+    shell.engine.gate.set()
+    await stopping
+    assert (await under_way).id == "id-1"
+    assert shell.engine.calls[-1] == "stop"
