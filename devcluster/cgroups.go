@@ -9,6 +9,7 @@ import (
 
 var cgroupControllers = []string{"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "unified"}
 
+// ownCgroups says where in each hierarchy this process is.
 func ownCgroups() map[string]string {
 	own := map[string]string{}
 	for _, line := range strings.Split(string(ok(os.ReadFile("/proc/self/cgroup"))), "\n") {
@@ -32,17 +33,18 @@ func ownCgroups() map[string]string {
 }
 
 // leaveCgroups removes what a killed node left in the cgroup tree, and says whether anything is still there.
+// The name may be a pattern.
 func leaveCgroups(name string) (left bool) {
 	for _, controller := range cgroupControllers {
-		matches := []string{}
+		found := []string{}
 		filepath.WalkDir(filepath.Join("/sys/fs/cgroup", controller), func(path string, d os.DirEntry, err error) error {
-			if err == nil && d.IsDir() && filepath.Base(path) == name {
-				matches = append(matches, path)
+			if err == nil && d.IsDir() && matches(name, path) {
+				found = append(found, path)
 				return filepath.SkipDir
 			}
 			return nil
 		})
-		for _, m := range matches {
+		for _, m := range found {
 			dirs := []string{}
 			filepath.WalkDir(m, func(path string, d os.DirEntry, err error) error {
 				if err == nil && d.IsDir() {
@@ -59,4 +61,9 @@ func leaveCgroups(name string) (left bool) {
 		}
 	}
 	return left
+}
+
+func matches(pattern, path string) bool {
+	yes, err := filepath.Match(pattern, filepath.Base(path))
+	return err == nil && yes
 }

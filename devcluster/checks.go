@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -14,11 +13,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
+// nameServerWorks asks from where the nodes' questions arrive.
 func (c *config) nameServerWorks() bool {
-	plane := strconv.Itoa(pid(filepath.Join(c.Dir, "control-plane.pid")))
-	return exec.Command("nsenter", "-t", plane, "-n", ok(os.Executable()), "resolve", "kubernetes.default.svc.cluster.local").Run() == nil
+	return exec.Command("nsenter", "-t", strconv.Itoa(pid(c.planePid())), "-n", ok(os.Executable()), "resolve", c.Dir, "kubernetes.default.svc.cluster.local").Run() == nil
 }
 
+// checkProvisioner lets one claim be filled on each node, without a pod.
 func (c *config) checkProvisioner(client *kubernetes.Clientset) {
 	ctx, claims := context.Background(), client.CoreV1().PersistentVolumeClaims("kube-system")
 	for i := 1; i <= c.Nodes; i++ {
@@ -45,7 +45,6 @@ func nodeReady(client *kubernetes.Clientset, name string) bool {
 		return false
 	}
 	for _, condition := range n.Status.Conditions {
-		// after a restart the last report may still stand: only a fresh one counts
 		if condition.Type == v1.NodeReady {
 			return condition.Status == v1.ConditionTrue
 		}

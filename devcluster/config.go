@@ -4,30 +4,34 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// Addresses inside a cluster. Every cluster has the same: each lies in network namespaces of its own.
 const (
 	controlPlaneIP = "172.30.0.1"
 	serviceCIDR    = "10.96.0.0/16"
 	serviceIP      = "10.96.0.1"
 	dnsIP          = "10.96.0.10"
 	podCIDR        = "10.88.0.0/16"
-	slirpDNS       = "10.0.2.3" // slirp4netns' own resolver, which asks the host's
+	mostNodes      = 50
 )
 
 // config is what `up` was asked for; the processes it starts read it from the cluster's directory.
 type config struct {
 	Dir                   string `json:"-"`
+	Name                  string // of the cluster; the kubeconfig's context is named after it
+	Context               string
 	Port, EtcdPort, Nodes int
+	PortChosen            bool // by choosePorts, so that another will do as well
 	ControlPlaneOnly      bool
 	Egress                bool // pods get a way out by user-mode networking
 	EgressHostLoopback    bool // and reach the host's loopback at 10.0.2.2
@@ -63,33 +67,71 @@ func exists(dir string) bool {
 }
 
 func load(dir string) *config {
-	c := &config{}
 	raw, err := os.ReadFile(configFile(dir))
 	if err != nil {
 		fail("no cluster in %s: start one with `devcluster up`", dir)
 	}
-	must(json.Unmarshal(raw, c))
+	c := &config{}
+	if err := json.Unmarshal(raw, c); err != nil {
+		fail("%s is damaged (%v): `devcluster down` removes it", configFile(dir), err)
+	}
 	c.Dir = dir
 	return c
 }
 
 func (c *config) save() {
-	must(os.MkdirAll(filepath.Join(c.Dir, "logs"), 0o755))
-	must(os.WriteFile(configFile(c.Dir), ok(json.MarshalIndent(c, "", " ")), 0o644))
+	must(os.MkdirAll(c.logs(), 0o755))
+	replaceFile(configFile(c.Dir), ok(json.MarshalIndent(c, "", " ")))
 }
 
-func (c *config) node(name string) string { return filepath.Join(c.Dir, "nodes", name) }
-func (c *config) nodeName(i int) string   { return "n" + strconv.Itoa(i) }
+// lock keeps two commands from changing one cluster at the same time. It ends with this process.
+func lock(dir string) {
+	for {
+		must(os.MkdirAll(dir, 0o755))
+		path := filepath.Join(dir, "lock")
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644) // closed on exec, so nothing that stays can hold it
+		if os.IsNotExist(err) {
+			continue // a `down` removed the directory just now
+		}
+		must(err)
+		must(syscall.Flock(int(f.Fd()), syscall.LOCK_EX))
+		mine := ok(f.Stat())
+		if there, err := os.Stat(path); err == nil && os.SameFile(mine, there) {
+			held = f
+			return
+		}
+		f.Close() // it was waited for while a `down` removed it
+	}
+}
+
+var held *os.File // for the garbage collector, which would close it
+
+func (c *config) logs() string              { return filepath.Join(c.Dir, "logs") }
+func (c *config) kubeconfig() string        { return filepath.Join(c.Dir, "kubeconfig") }
+func (c *config) node(name string) string   { return filepath.Join(c.Dir, "nodes", name) }
+func (c *config) nodeName(i int) string     { return "n" + strconv.Itoa(i) }
+func (c *config) planePid() string          { return filepath.Join(c.Dir, "control-plane.pid") }
+func (c *config) planeState() string        { return filepath.Join(c.Dir, "control-plane.json") }
+func (c *config) nodePid(n string) string   { return filepath.Join(c.node(n), "init.pid") }
+func (c *config) nodeState(n string) string { return filepath.Join(c.node(n), "processes.json") }
 
 func (c *config) nodeIP(name string) string {
 	i := ok(strconv.Atoi(strings.TrimPrefix(name, "n")))
 	return "172.30.0." + strconv.Itoa(10+i)
 }
 
+// socket is containerd's, seen from the host through the node's own root. (A path in the cluster's directory may be longer
+// than the 107 characters that a socket's may have.)
+func (c *config) socket(name string) string {
+	return "/proc/" + strconv.Itoa(pid(c.nodePid(name))) + "/root" + containerdSocket
+}
+
 // cgroup is the name of a node's control groups: unlike its network it lies in a tree that all clusters share.
-func (c *config) cgroup(node string) string {
-	sum := sha256.Sum256([]byte(c.Dir))
-	return "devcluster-" + hex.EncodeToString(sum[:4]) + "-" + node
+func (c *config) cgroup(node string) string { return cgroupPrefix(c.Dir) + node }
+
+func cgroupPrefix(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return "devcluster-" + hex.EncodeToString(sum[:4]) + "-"
 }
 
 func (c *config) apiHost() string {
@@ -113,46 +155,12 @@ func (c *config) apiPort() string {
 	return "6443"
 }
 
-// port moves a component's usual port beside the API server's where several control planes share the loopback.
-func (c *config) port(usual int) string {
+// controllerManagerPort is beside the API server's where several control planes share the loopback.
+func (c *config) controllerManagerPort() string {
 	if c.ControlPlaneOnly {
 		return strconv.Itoa(c.Port + 1)
 	}
-	return strconv.Itoa(usual)
-}
-
-// choosePorts fills in what was not asked for. A cluster keeps its ports for its whole life.
-func (c *config) choosePorts() {
-	if c.Port == 0 {
-		c.Port = freePorts()
-	}
-	if c.EtcdPort == 0 {
-		c.EtcdPort = 2379 // its own network namespace
-		if c.ControlPlaneOnly {
-			c.EtcdPort = freePorts()
-		}
-	}
-}
-
-// freePorts finds two neighbouring free ports of the loopback, below those that the kernel hands out by itself.
-func freePorts() int {
-	for range 200 {
-		p := 20000 + 2*rand.IntN(6000)
-		if isFree(p) && isFree(p+1) {
-			return p
-		}
-	}
-	fail("no two free ports between 20000 and 32000 on 127.0.0.1: say which with --port and --etcd-port")
-	return 0
-}
-
-func isFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	l.Close()
-	return true
+	return "10257"
 }
 
 func (c *config) client(kubeconfig string) *kubernetes.Clientset {

@@ -21,7 +21,7 @@ import (
 
 // controlPlane runs etcd, the API server and what hangs on it: in namespaces of its own, or as plain processes on loopback.
 func controlPlane(c *config) {
-	s := newSupervisor(filepath.Join(c.Dir, "logs"), filepath.Join(c.Dir, "control-plane.json"))
+	s := newSupervisor(c.logs(), c.planeState())
 	if !c.ControlPlaneOnly {
 		must(syscall.Mount("proc", "/proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""))
 		ip("link set lo up")
@@ -29,6 +29,7 @@ func controlPlane(c *config) {
 		ip("addr add " + controlPlaneIP + "/24 dev br0")
 		ip("link set br0 up")
 		writeFile("/proc/sys/net/ipv4/ip_forward", "1")
+		c.holdAlivePipe()
 		go forward(os.NewFile(3, "API server"), net.JoinHostPort(controlPlaneIP, "6443"))
 		for i, m := range c.Ports {
 			go forward(os.NewFile(uintptr(4+i), m.host()), net.JoinHostPort(c.nodeIP(c.nodeName(1)), strconv.Itoa(m.ContainerPort)))
@@ -59,7 +60,7 @@ func controlPlane(c *config) {
 			f := filepath.Join(c.Dir, name+".conf")
 			return []string{"--kubeconfig=" + f, "--authentication-kubeconfig=" + f, "--authorization-kubeconfig=" + f, "--leader-elect=false", "--bind-address=127.0.0.1"}
 		}
-		kcm := append(kubeconfig("kube-controller-manager"), "--secure-port="+c.port(10257), "--use-service-account-credentials", "--allocate-node-cidrs=false",
+		kcm := append(kubeconfig("kube-controller-manager"), "--secure-port="+c.controllerManagerPort(), "--use-service-account-credentials", "--allocate-node-cidrs=false",
 			"--service-account-private-key-file="+pki("sa.key"), "--root-ca-file="+pki("ca.crt"),
 			"--cluster-signing-cert-file="+pki("ca.crt"), "--cluster-signing-key-file="+pki("ca.key"))
 		s.self("kube-controller-manager", append(kcm, c.ControllerManagerArgs...)...)
@@ -74,6 +75,7 @@ func controlPlane(c *config) {
 	s.reap()
 }
 
+// forward hands connections accepted in the host's network namespace to an address in this one.
 func forward(listener *os.File, to string) {
 	l := ok(net.FileListener(listener))
 	for {
@@ -110,6 +112,7 @@ func waitReady(client *kubernetes.Clientset) {
 	}
 }
 
+// baseObjects are the default storage class, and the name server as a Service, for whoever looks for it by that name.
 func baseObjects(client *kubernetes.Clientset) {
 	ctx, create := context.Background(), metav1.CreateOptions{}
 	wait, remove, yes, port := storage.VolumeBindingWaitForFirstConsumer, v1.PersistentVolumeReclaimDelete, true, int32(53)

@@ -1,177 +1,166 @@
 package main
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"sort"
-	"strings"
 
-	"sigs.k8s.io/yaml"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-var clusterName = regexp.MustCompile(`^[a-z0-9.-]+$`)
+var clusterName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 
-// isKind tells kind's commands from ours: `load` is both, and means kind's when the next word is one of kind's.
-func isKind(command string, args []string) bool {
+// kindFlags are those of all of kind's commands together.
+type kindFlags struct {
+	name, kubeconfig, config string
+	words                    []string
+}
+
+// kindCommands are the part of kind's command line that tests need, so that pytest-kind drives devcluster as it drives kind.
+var kindCommands = map[string]func(kindFlags){
+	"get clusters": func(kindFlags) {
+		names := clusters()
+		for _, name := range names {
+			fmt.Println(name)
+		}
+		if len(names) == 0 {
+			fmt.Fprintln(os.Stderr, "No kind clusters found.")
+		}
+	},
+	"get kubeconfig": func(f kindFlags) { fmt.Print(string(ok(os.ReadFile(load(f.dir()).kubeconfig())))) },
+	"get nodes": func(f kindFlags) {
+		for i, c := 1, load(f.dir()); i <= c.Nodes; i++ {
+			fmt.Println(c.nodeName(i))
+		}
+	},
+	"export kubeconfig":  func(f kindFlags) { load(f.dir()).exportKubeconfig(f.kubeconfig) },
+	"create cluster":     createCluster,
+	"delete cluster":     deleteCluster,
+	"load docker-image":  func(f kindFlags) { load(f.dir()).loadImages(f.words) },
+	"load image-archive": func(f kindFlags) { load(f.dir()).loadImages(f.words) },
+}
+
+// kind carries out one of kind's commands, if it is one: `load` is also a command of our own.
+func kind(command string, args []string) bool {
+	if command == "version" {
+		fmt.Println("devcluster, which speaks a part of kind's command line")
+		return true
+	}
 	if len(args) == 0 {
 		return false
 	}
-	switch command + " " + args[0] {
-	case "get clusters", "get kubeconfig", "create cluster", "delete cluster", "load docker-image", "load image-archive":
-		return true
-	}
-	return false
-}
-
-// kind carries out the part of kind's command line that tests need, so that pytest-kind drives devcluster as it drives kind.
-func kind(command string, args []string) {
 	verb := command + " " + args[0]
-	f := flag.NewFlagSet(verb, flag.ExitOnError)
-	name := f.String("name", "kind", "the cluster's name")
-	kubeconfig := f.String("kubeconfig", "", "where the kubeconfig is written to")
-	file := f.String("config", "", "a kind configuration")
-	f.String("image", "", "ignored: there is one version")
-	f.String("wait", "", "ignored: it always waits")
-	images := []string{}
-	for rest := args[1:]; ; rest = f.Args()[1:] { // flags may stand behind words
-		f.Parse(rest)
-		if f.NArg() == 0 {
+	run := kindCommands[verb]
+	if run == nil {
+		return false
+	}
+	flags := flag.NewFlagSet(verb, flag.ExitOnError)
+	f := kindFlags{}
+	flags.StringVar(&f.name, "name", "kind", "the cluster's name")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the kubeconfig that gets or loses the cluster (default: as kubectl)")
+	flags.StringVar(&f.config, "config", "", "a kind configuration")
+	flags.String("image", "", "ignored: there is one version")
+	flags.String("wait", "", "ignored: it always waits")
+	for rest := args[1:]; ; rest = flags.Args()[1:] { // flags may stand behind words
+		flags.Parse(rest)
+		if flags.NArg() == 0 {
 			break
 		}
-		images = append(images, f.Arg(0))
+		f.words = append(f.words, flags.Arg(0))
 	}
-	if verb == "get clusters" {
-		listClusters()
-		return
+	if !clusterName.MatchString(f.name) {
+		fail("%q is not a cluster name: use lower-case letters, digits, dots and dashes", f.name)
 	}
-	if !clusterName.MatchString(*name) {
-		fail("%q is not a cluster name: use lower-case letters, digits, dots and dashes", *name)
-	}
-	dir := filepath.Join(clusters(), *name)
-	switch verb {
-	case "create cluster":
-		createCluster(dir, *name, *kubeconfig, *file)
-	case "get kubeconfig":
-		fmt.Print(string(ok(os.ReadFile(filepath.Join(load(dir).Dir, "kubeconfig")))))
-	case "delete cluster":
-		if exists(dir) {
-			load(dir).stop()
-		}
-		must(os.RemoveAll(dir))
-		if *kubeconfig != "" {
-			os.Remove(*kubeconfig)
-		}
-	case "load docker-image", "load image-archive":
-		c := load(dir)
-		for _, image := range images {
-			c.importImage(archiveOf(image))
-		}
-	}
+	run(f)
+	return true
 }
 
-// clusters is where the clusters live that kind's commands make; `up` makes its own in the working directory.
-func clusters() string { return filepath.Join(cache(), "clusters") }
+// home is where the clusters live that kind's commands make; `up` makes its own in the working directory.
+func home() string { return resolved(filepath.Join(cache(), "clusters")) }
 
-func listClusters() {
+func (f kindFlags) dir() string { return filepath.Join(home(), f.name) }
+
+// clusters are those that work. One that a crash left is not listed, so that `create cluster` makes it anew.
+func clusters() []string {
 	names := []string{}
-	entries, _ := os.ReadDir(clusters())
+	entries, _ := os.ReadDir(home())
 	for _, e := range entries {
-		if dir := filepath.Join(clusters(), e.Name()); exists(dir) && load(dir).controlPlaneRuns() {
+		if dir := filepath.Join(home(), e.Name()); exists(dir) && load(dir).works() {
 			names = append(names, e.Name())
 		}
 	}
 	sort.Strings(names)
-	if len(names) == 0 {
-		fmt.Fprintln(os.Stderr, "No kind clusters found.")
-	}
-	for _, name := range names {
-		fmt.Println(name)
-	}
+	return names
 }
 
-func createCluster(dir, name, kubeconfig, file string) {
-	c := &config{Dir: dir, Nodes: 1}
-	if exists(dir) { // what a crash left is mended
-		c = load(dir)
-		if c.controlPlaneRuns() {
-			fail("node(s) already exist for a cluster with the name %q", name)
+func createCluster(f kindFlags) {
+	must(os.MkdirAll(home(), 0o755))
+	lock(f.dir())
+	if exists(f.dir()) {
+		if load(f.dir()).works() {
+			fail("node(s) already exist for a cluster with the name %q", f.name)
 		}
+		fmt.Printf("removing what is left of a cluster %q that does not run\n", f.name)
+		remove(f.dir())
+		lock(f.dir())
 	}
-	if file != "" {
-		c.readKindConfig(file)
+	c := &config{Dir: f.dir(), Name: f.name, Context: "kind-" + f.name, Nodes: 1}
+	if f.config != "" {
+		c.readKindConfig(f.config)
 	}
 	c.start()
-	if kubeconfig == "" {
-		fmt.Printf("export KUBECONFIG=%s\n", filepath.Join(dir, "kubeconfig"))
+	c.exportKubeconfig(f.kubeconfig)
+}
+
+// access is the kubeconfig that a command means: the one it names, else kubectl's.
+func access(file string) *clientcmd.PathOptions {
+	options := clientcmd.NewDefaultPathOptions()
+	options.LoadingRules.ExplicitPath = file
+	return options
+}
+
+// exportKubeconfig adds the cluster to a kubeconfig, which may hold others, and makes it the current one.
+func (c *config) exportKubeconfig(file string) {
+	edit(file, func(k *clientcmdapi.Config) {
+		own, name := ok(clientcmd.LoadFromFile(c.kubeconfig())), c.Context
+		k.Clusters[name], k.AuthInfos[name], k.Contexts[name] = own.Clusters[name], own.AuthInfos[name], own.Contexts[name]
+		for _, origin := range []*string{&k.Clusters[name].LocationOfOrigin, &k.AuthInfos[name].LocationOfOrigin, &k.Contexts[name].LocationOfOrigin} {
+			*origin = "" // ModifyConfig writes an entry to where it came from
+		}
+		k.CurrentContext = c.Context
+	})
+}
+
+func deleteCluster(f kindFlags) {
+	remove(f.dir())
+	os.Remove(home()) // when it was the last
+	context := "kind-" + f.name
+	edit(f.kubeconfig, func(k *clientcmdapi.Config) {
+		delete(k.Clusters, context)
+		delete(k.AuthInfos, context)
+		delete(k.Contexts, context)
+		if k.CurrentContext == context {
+			k.CurrentContext = ""
+		}
+	})
+}
+
+// edit changes a kubeconfig, and leaves it alone where there is nothing to change.
+func edit(file string, change func(*clientcmdapi.Config)) {
+	options := access(file)
+	k, err := options.GetStartingConfig()
+	if err != nil {
+		fail("the kubeconfig cannot be read: %v", err)
+	}
+	before := k.DeepCopy()
+	change(k)
+	if reflect.DeepEqual(before, k) {
 		return
 	}
-	must(os.MkdirAll(filepath.Dir(ok(filepath.Abs(kubeconfig))), 0o755))
-	must(os.WriteFile(kubeconfig, ok(os.ReadFile(filepath.Join(dir, "kubeconfig"))), 0o600))
-}
-
-// kindConfig is the part of kind's configuration that is understood.
-type kindConfig struct {
-	Kind       string `json:"kind"`
-	APIVersion string `json:"apiVersion"`
-	Name       string `json:"name"`
-	Nodes      []struct {
-		Role              string `json:"role"`
-		ExtraPortMappings []struct {
-			ContainerPort int    `json:"containerPort"`
-			HostPort      int    `json:"hostPort"`
-			ListenAddress string `json:"listenAddress"`
-			Protocol      string `json:"protocol"`
-		} `json:"extraPortMappings"`
-	} `json:"nodes"`
-}
-
-// readKindConfig takes the number of nodes and their port mappings; a field that means nothing here is an error that names it.
-func (c *config) readKindConfig(file string) {
-	raw, err := os.ReadFile(file)
-	if file == "-" {
-		raw, err = io.ReadAll(os.Stdin)
-	}
-	if err != nil {
-		fail("the configuration cannot be read: %v", err)
-	}
-	parsed, err := parseKindConfig(raw)
-	if err != nil {
-		fail("%s: %v", file, err)
-	}
-	c.Nodes, c.Ports = max(len(parsed.Nodes), 1), nil
-	for _, n := range parsed.Nodes {
-		for _, m := range n.ExtraPortMappings {
-			listen := m.ListenAddress
-			if listen == "" {
-				listen = "127.0.0.1"
-			}
-			c.Ports = append(c.Ports, portMapping{listen, m.HostPort, m.ContainerPort})
-		}
-	}
-}
-
-func parseKindConfig(raw []byte) (*kindConfig, error) {
-	parsed := &kindConfig{}
-	if err := yaml.UnmarshalStrict(bytes.TrimSpace(raw), parsed); err != nil {
-		return nil, err
-	}
-	if parsed.Kind != "Cluster" || !strings.HasPrefix(parsed.APIVersion, "kind.x-k8s.io/") {
-		return nil, fmt.Errorf("not a kind configuration: kind is %q, apiVersion %q", parsed.Kind, parsed.APIVersion)
-	}
-	for i, n := range parsed.Nodes {
-		for _, m := range n.ExtraPortMappings {
-			if m.ContainerPort < 1 || m.ContainerPort > 65535 || m.HostPort < 1 || m.HostPort > 65535 {
-				return nil, fmt.Errorf("nodes[%d].extraPortMappings: %d -> %d is not a pair of ports", i, m.HostPort, m.ContainerPort)
-			}
-			if m.Protocol != "" && m.Protocol != "TCP" {
-				return nil, fmt.Errorf("nodes[%d].extraPortMappings: protocol %q is not supported, TCP is", i, m.Protocol)
-			}
-		}
-	}
-	return parsed, nil
+	must(clientcmd.ModifyConfig(options, *k, false))
 }

@@ -40,6 +40,21 @@ import (
 	kwoksignals "sigs.k8s.io/kwok/pkg/utils/signals"
 )
 
+// components are what this program is when it is started under, or with, that name.
+var components = map[string]func(){
+	"etcd":                    func() { etcdmain.Main(os.Args) },
+	"kube-apiserver":          cobraRun(apiserver.NewAPIServerCommand),
+	"kube-controller-manager": cobraRun(controllermanager.NewControllerManagerCommand),
+	"kube-scheduler":          cobraRun(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
+	"kubelet":                 cobraRun(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
+	"kube-proxy":              cobraRun(proxy.NewProxyCommand),
+	"coredns":                 coremain.Run,
+	"provisioner":             func() { runProvisioner(os.Args[1], os.Args[2]) },
+	"kubectl":                 runKubectl,
+	"helm":                    runHelm,
+	"kwok":                    runKwok,
+}
+
 func main() {
 	name := filepath.Base(os.Args[0])
 	if name == "devcluster" {
@@ -49,41 +64,21 @@ func main() {
 		os.Args = os.Args[1:]
 		name = os.Args[0]
 	}
-	var command *cobra.Command
-	switch name {
-	case "kube-apiserver":
-		command = apiserver.NewAPIServerCommand()
-	case "kube-controller-manager":
-		command = controllermanager.NewControllerManagerCommand()
-	case "kube-scheduler":
-		command = scheduler.NewSchedulerCommand()
-	case "kubelet":
-		command = kubelet.NewKubeletCommand(context.Background())
-	case "kube-proxy":
-		command = proxy.NewProxyCommand()
-	case "kubectl":
-		command = kubectl.NewDefaultKubectlCommand()
-		if err := cli.RunNoErrOutput(command); err != nil {
-			kubectlutil.CheckErr(err)
-		}
-		return
-	case "etcd":
-		etcdmain.Main(os.Args)
-		return
-	case "coredns":
-		coremain.Run()
-		return
-	case "helm":
-		runHelm()
-		return
-	case "kwok":
-		runKwok()
-		return
-	default:
-		drive(name, os.Args[1:])
+	if run := components[name]; run != nil {
+		run()
 		return
 	}
-	os.Exit(cli.Run(command))
+	drive(name, os.Args[1:])
+}
+
+func cobraRun(command func() *cobra.Command) func() {
+	return func() { os.Exit(cli.Run(command())) }
+}
+
+func runKubectl() {
+	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+		kubectlutil.CheckErr(err)
+	}
 }
 
 func runHelm() {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -21,7 +21,9 @@ func (c *config) prerequisites() {
 	if c.ControlPlaneOnly {
 		return
 	}
-	os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
+	if c.Nodes < 1 || c.Nodes > mostNodes {
+		fail("--nodes %d: from 1 to %d", c.Nodes, mostNodes)
+	}
 	if os.Geteuid() != 0 {
 		fail("a node needs root, and this is user %d: run it as root, or use --control-plane-only; or %s", os.Geteuid(), instead)
 	}
@@ -39,10 +41,10 @@ func (c *config) prerequisites() {
 }
 
 func (c *config) missingPackages() []string {
-	missing := map[string]bool{}
+	var missing []string
 	need := func(program, pkg string) {
 		if _, err := exec.LookPath(program); err != nil {
-			missing[pkg] = true
+			missing = append(missing, pkg)
 		}
 	}
 	for program, pkg := range packageOf {
@@ -51,21 +53,18 @@ func (c *config) missingPackages() []string {
 	if c.Egress {
 		need("slirp4netns", "slirp4netns")
 	}
-	names := []string{}
-	for name := range missing {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
+	slices.Sort(missing)
+	return slices.Compact(missing)
 }
 
 func install(packages []string) {
+	list := strings.Join(packages, " ")
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		fail("missing programs of the packages %s, and there is no apt-get: install them, or %s", strings.Join(packages, " "), instead)
+		fail("missing programs of the packages %s, and there is no apt-get: install them, or %s", list, instead)
 	}
-	fmt.Printf("installing %s\n", strings.Join(packages, " "))
+	fmt.Printf("installing %s\n", list)
 	apt := func(args ...string) ([]byte, error) {
-		command := exec.Command("apt-get", args...)
+		command := exec.Command("apt-get", append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)...)
 		command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		return command.CombinedOutput()
 	}
@@ -75,6 +74,7 @@ func install(packages []string) {
 	}
 	apt("update", "-q") // the lists may be older than the packages; what is wrong is said by the next call
 	if out, err := apt(args...); err != nil {
-		fail("apt-get %s: %v: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		fail("apt-get cannot install %s (%s): install them by hand, or %s", list, lines[len(lines)-1], instead)
 	}
 }
