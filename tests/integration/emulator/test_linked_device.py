@@ -233,7 +233,7 @@ def test_the_client_logs_out(emulator: EmulatorProcess, pair: Pair) -> None:
     assert emulator.control.devices(OWNER)[0]["removed"] is True
 
 
-def test_two_linked_accounts_write_to_each_other(emulator: EmulatorProcess, pair: Pair) -> None:
+def test_two_linked_accounts_write_to_each_other(pair: Pair) -> None:
     one, two = pair("one", OWNER), pair("two", OTHER)
     sent = one.do("send", to=OTHER, text="from one to two")
     got = two.wait_for("message")

@@ -96,12 +96,23 @@ def test_a_stanza_waits_until_it_is_acknowledged(database: Database) -> None:
     for id_ in ("A", "B", "C"):
         mailbox.add(DEVICE, node("message", [node("enc", b"x")], id=id_))
     mailbox.add(DEVICE, node("receipt", id="A"))
-    mailbox.acknowledge(DEVICE, "message", ["A"])
+    mailbox.acknowledge(DEVICE, "message", "A")
     waiting = mailbox.after(DEVICE, 0)
     assert [(one.stanza.tag, one.stanza.attrs["id"]) for one in waiting] == [("message", "B"), ("message", "C"), ("receipt", "A")]
     assert [one.seq for one in mailbox.after(DEVICE, waiting[0].seq)] == [one.seq for one in waiting[1:]]
     assert mailbox.after(DeviceKey(OTHER, 1), 0) == []
     mailbox.drop(DEVICE)
+    assert mailbox.after(DEVICE, 0) == []
+
+
+def test_a_message_that_was_asked_for_again_is_not_done_with_by_the_acknowledgement_of_the_first(database: Database) -> None:
+    mailbox = Mailbox(database)
+    for text in (b"first", b"again"):
+        mailbox.add(DEVICE, node("message", [node("enc", text)], id="A"))
+    mailbox.acknowledge(DEVICE, "message", "A")
+    assert [content(one.stanza, "enc") for one in mailbox.after(DEVICE, 0)] == [b"again"]
+    mailbox.add(DEVICE, node("message", [node("enc", b"third")], id="A"))
+    mailbox.complete(DEVICE, "message", ["A"])
     assert mailbox.after(DEVICE, 0) == []
 
 

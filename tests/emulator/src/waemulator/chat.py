@@ -183,9 +183,10 @@ async def on_receipt(connection: Connection, stanza: Node) -> None:
     id_, kind = stanza.attrs["id"], stanza.attrs.get("type")
     more = [one.attrs["id"] for one in children(child(stanza, "list"), "item")]
     context.logbook.add("receipt", connection.number, device=device.key.id, id=id_, ids=[id_, *more], to=stanza.attrs.get("to"), type=kind)
-    context.mailbox.acknowledge(device.key, "message", [id_, *more])
     if kind == "retry":
         await _on_retry(context, device.key, stanza)
+    else:
+        context.mailbox.complete(device.key, "message", [id_, *more])
     await connection.send(node("ack", class_="receipt", id=id_, type=kind, from_=stanza.attrs.get("to"), t=now()))
 
 
@@ -202,5 +203,5 @@ def on_ack(connection: Connection, stanza: Node) -> None:
     """The client has a stanza of the server; it will not be sent again."""
     class_, id_ = stanza.attrs.get("class", ""), stanza.attrs.get("id", "")
     if connection.device is not None:  # while it is linked by code it acknowledges notifications before it is logged in
-        connection.context.mailbox.acknowledge(connection.device.key, class_, [id_])
+        connection.context.mailbox.acknowledge(connection.device.key, class_, id_)
     connection.context.logbook.add("ack", connection.number, id=id_, of=class_, error=stanza.attrs.get("error"))

@@ -48,8 +48,14 @@ class Mailbox:
         query = "SELECT seq, stanza FROM pending WHERE number = ? AND device = ? AND seq > ? ORDER BY seq"
         return [Pending(row["seq"], decode(row["stanza"])) for row in self._database.rows(query, device.number, device.id, seq)]
 
-    def acknowledge(self, device: DeviceKey, tag: str, ids: list[str]) -> None:
-        """The device has these stanzas; they will not be sent again."""
+    def acknowledge(self, device: DeviceKey, tag: str, id_: str) -> None:
+        """The device has one stanza of this id, the oldest: a message that it asked for again has the same id and is still to come."""
+        delete = """DELETE FROM pending WHERE seq =
+            (SELECT MIN(seq) FROM pending WHERE number = ? AND device = ? AND tag = ? AND id = ?)"""
+        self._database.change(delete, device.number, device.id, tag, id_)
+
+    def complete(self, device: DeviceKey, tag: str, ids: list[str]) -> None:
+        """The device has understood these; no stanza of these ids will be sent again."""
         delete = "DELETE FROM pending WHERE number = ? AND device = ? AND tag = ? AND id = ?"
         self._database.change_many(delete, [(device.number, device.id, tag, id_) for id_ in ids])
 
