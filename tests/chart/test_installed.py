@@ -125,14 +125,14 @@ def test_a_session_pod_is_admitted_where_restricted_is_enforced(core: client.Cor
 # --- what each account may do
 
 SESSIONS = {"get", "list", "watch", "patch", "delete"}
-CHILDREN = {"get", "list", "watch", "create", "patch", "delete"}
+CHILDREN = {"get", "list", "watch", "create", "delete"}
 RIGHTS = {
     "operator": {
         ("wasession.dev", "whatsappsessions"): SESSIONS,
         ("wasession.dev", "whatsappsessions/status"): {"patch"},
         ("", "pods"): CHILDREN,
-        ("", "persistentvolumeclaims"): CHILDREN,
-        ("", "events"): {"create", "patch"},
+        ("", "persistentvolumeclaims"): CHILDREN | {"patch"},
+        ("", "events"): {"create"},
     },
     "api": {("wasession.dev", "whatsappsessions"): SESSIONS | {"create"}},
     "session-pod": {("wasession.dev", "whatsappsessions/status"): {"patch"}},

@@ -8,12 +8,16 @@
 - apiGroups: [wasession.dev]
   resources: [whatsappsessions/status]
   verbs: [patch]
+# A pod is replaced and never changed; a claim may grow, or change its owner when spec.storage.reclaimPolicy does.
 - apiGroups: [""]
-  resources: [pods, persistentvolumeclaims]
+  resources: [pods]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}
 
 {{- define "wasession.apiRules" -}}
