@@ -17,7 +17,7 @@ import msgspec
 
 from wasession_contract.v1alpha1 import BackendReport, BackendState
 from wasession_pod import jids
-from wasession_pod.journal import Journal, Pending
+from wasession_pod.journal import Journal, JournalError, Pending
 from wasession_pod.logs import SessionLog
 from wasession_pod.sender import Sender, SendError
 
@@ -73,6 +73,7 @@ class Backend:
         self._wake = asyncio.Event()
         self._pongs = asyncio.Event()
         self._state = BackendState.DISCONNECTED if url else BackendState.DISABLED
+        self._backlog = 0
         self.delivered = 0
 
     @property
@@ -81,8 +82,11 @@ class Backend:
         return self._url is not None
 
     def report(self) -> BackendReport:
-        """State and backlog. Raises JournalError."""
-        return BackendReport(state=self._state, backlog=self._journal.backlog() if self._url else 0)
+        """State and backlog; the last backlog that was known while the journal fails, because that must be reported too."""
+        if self._url:
+            with contextlib.suppress(JournalError):
+                self._backlog = self._journal.backlog()
+        return BackendReport(state=self._state, backlog=self._backlog)
 
     def wake(self) -> None:
         """A message was recorded, or WhatsApp's connection came or went."""

@@ -152,7 +152,7 @@ def _disconnected(state: State, event: Disconnected, now: datetime, jitter: floa
     row = disconnects.look_up(event.code)
     words = event.detail or row.message
     last = LastDisconnect(code=event.code, message=words, at=now)
-    lost = replace(_clear(state), last_disconnect=last, connected_since=None)
+    lost = replace(_clear(state), last_disconnect=last)
     match row.follow:
         case Follow.RECONNECT:
             return _reconnect(lost, now, jitter)
@@ -197,11 +197,11 @@ def _woke(state: State, now: datetime, jitter: float) -> Step:
 
 def _clear(state: State) -> State:
     """Drop what belongs to the state that is being left."""
-    return replace(state, qr=None, next_attempt_at=None, wake_at=None, message=None)
+    return replace(state, qr=None, next_attempt_at=None, wake_at=None, connected_since=None, message=None)
 
 
 def _rest(state: State, at: SessionState, message: str) -> State:
-    return replace(_clear(state), at=at, message=message, connected_since=None)
+    return replace(_clear(state), at=at, message=message)
 
 
 def _after(moment: datetime, seconds: float) -> datetime:

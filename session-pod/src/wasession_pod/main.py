@@ -7,6 +7,7 @@ threads that nothing can join.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -87,7 +88,13 @@ def _open_journal(config: settings.Settings) -> tuple[Journal, settings.Settings
 
 
 def _fresh_start(state: State) -> NoReturn:
-    """Become a new process of the same command."""
+    """Become a new process of the same command.
+
+    Children stay with a process over `execve`, and neonize leaves those of its `uname` unreaped at every import.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
     logs.restore_stdout()
     carried = msgspec.json.encode(Carried(state.attempts, state.last_disconnect)).decode()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, CARRIED: carried})  # noqa: S606  itself

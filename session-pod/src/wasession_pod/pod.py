@@ -83,7 +83,7 @@ class Pod:
     # What the HTTP API asks.
 
     def report(self) -> SessionReport:
-        """The session's state as facts. Raises JournalError."""
+        """The session's state as facts."""
         return session_report(self._state, self._settings.pod_uid, self._backend.report(), self._last_activity, _now())
 
     def metrics(self) -> bytes:
@@ -178,12 +178,8 @@ class Pod:
             self._timer = self._loop.call_later(max(delay, 0) + 0.001, self._apply, machine.Woke())
 
     def _publish(self) -> None:
-        if self._reporter is None:
-            return
-        try:
+        if self._reporter:
             self._reporter.update(self.report())
-        except JournalError as error:
-            self._fail(error)
 
     def _fail(self, error: JournalError) -> None:
         if self._state.at is not SessionState.FAILED:

@@ -139,6 +139,12 @@ class PodProcess:
         self.process.kill()
         await self.process.wait()
 
+    def zombies(self) -> int:
+        """How many children of the pod's process have ended and were not reaped."""
+        assert self.process
+        stats = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+        return sum(fields[0] == "Z" and int(fields[1]) == self.process.pid for fields in stats)
+
     async def terminate(self) -> int:
         assert self.process
         self.process.terminate()

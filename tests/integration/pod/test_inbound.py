@@ -1,5 +1,6 @@
 """What is read out of whatsmeow's messages: kind, text, and the phone number rather than the LID."""
 
+import gc
 import warnings
 
 import pytest
@@ -22,6 +23,8 @@ with warnings.catch_warnings():
         StickerMessage,
         VideoMessage,
     )
+
+    gc.collect()
 
 pytestmark = pytest.mark.integration
 

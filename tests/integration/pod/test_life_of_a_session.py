@@ -55,6 +55,7 @@ async def test_from_qr_code_to_logout(world: World) -> None:
     assert unlinked.last_disconnect.code == 401
     assert unlinked.number is None
     assert unlinked.qr
+    assert world.pod.zombies() <= 2, "of one import of neonize; a fresh start leaves none behind"
     await world.control("scan", OWNER, unlinked.qr.code)
     await world.pod.reaches(SessionState.CONNECTED)
 

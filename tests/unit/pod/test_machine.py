@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wasession_contract.v1alpha1 import Reconnect, SessionState
@@ -229,6 +229,7 @@ EVENTS = st.sampled_from(
 )
 
 
+@example(events=[Connected(MARIA), QRShown("a")], jitter=0.0)
 @given(events=st.lists(EVENTS, max_size=30), jitter=st.floats(0, 1, exclude_max=True))
 def test_in_every_history_a_state_that_waits_has_a_timer_and_shows_only_what_is_its_own(events: list[Any], jitter: float) -> None:
     state, now = State(policy=Reconnect()), NOW

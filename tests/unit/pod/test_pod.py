@@ -36,7 +36,7 @@ async def test_a_used_up_qr_set_replaces_the_process(shell: Any) -> None:  # noq
 
 
 async def test_unlinked_on_the_phone_stops_wipes_and_replaces_the_process_in_this_order(
-    shell: Any,
+    shell: Any,  # noqa: ANN401
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shell.link()
@@ -78,9 +78,9 @@ async def test_a_journal_that_fails_ends_in_failed_with_the_credentials_kept(she
     shell.link()
     shell.pod.journal.close()
     shell.engine.on_message(message(1))
-    await shell.until(lambda: shell.pod._state.at is SessionState.FAILED)
+    await shell.until(lambda: shell.pod.report().state is SessionState.FAILED)
     await shell.until(lambda: shell.engine.calls == ["connect", "stop"])
-    assert "journal" in shell.pod._state.message
+    assert "journal" in shell.pod.report().message
     assert credentials.exist(shell.data_dir)
 
 
