@@ -111,7 +111,8 @@ class Buildah:
     def __init__(self, directory: Path, log: Path) -> None:
         self._log = log
         self._policy = directory / "policy.json"
-        self._policy.write_text('{"default": [{"type": "reject"}], "transports": {"containers-storage": {"": [{"type": "insecureAcceptAnything"}]}}}')
+        accept = [{"type": "insecureAcceptAnything"}]  # for what is in this storage already; there is no other source
+        self._policy.write_text(json.dumps({"default": [{"type": "reject"}], "transports": {"containers-storage": {"": accept}}}))
         for name in ("storage.conf", "containers.conf", "registries.conf"):
             (directory / name).write_text("")
         self._env = os.environ | {
@@ -163,7 +164,7 @@ class Buildah:
     def forget_old_layers(self) -> None:
         """Bound what earlier builds leave: of the images without a name the newest stay. One that others build on is not removable."""
         images = json.loads(self.ask("images", "--all", "--json") or "[]") or []
-        unnamed = sorted((image for image in images if not image.get("names")), key=lambda image: -image["createdatraw_unix"])
+        unnamed = sorted((image for image in images if not image.get("names")), key=lambda image: image["createdatraw"], reverse=True)
         if len(unnamed) > KEPT_LAYERS:
             self.ask("rmi", *(image["id"] for image in unnamed[KEPT_LAYERS:]))
 
@@ -174,7 +175,7 @@ def ensure_base(buildah: Buildah, directory: Path, settings: Path, log: Path) ->
     label = buildah.ask("inspect", "--type", "image", "--format", '{{index .Docker.Config.Labels "wasession.dev/recipe"}}', BASE).strip()
     if label == recipe:
         return
-    say(f"making {BASE} from Debian packages, once (about 70 MB to download)")
+    say(f"making {BASE} from Debian packages, once")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=directory / "tmp") as temporary:
         root = Path(temporary) / "root.tar"
@@ -236,10 +237,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     passed = ["--file", options.file, *(word for value in options.build_arg for word in ("--build-arg", value)), options.context]
+    for path in (options.file, options.context):
+        if not Path(path).exists():
+            parser.error(f"{path} does not exist")
     try:
-        for path in (options.file, options.context):
-            if not Path(path).exists():
-                raise BuildError(f"image: {path} does not exist")
         say(build_with_docker(options.tag, passed) if docker_answers() else build_without_docker(options.tag, passed))
     except BuildError as error:
         print(error, file=sys.stderr)
