@@ -145,3 +145,21 @@ def test_an_example_validates_in_both(example: Path) -> None:
         key: {**written[key], **value} if isinstance(value, dict) else written[key] if isinstance(value, list) else value
         for key, value in obj["spec"].items()
     }
+
+
+SCHEMA_WORDS = {
+    "type", "format", "description", "properties", "required", "default", "enum", "pattern", "items",
+    "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems",
+    "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+}  # fmt: skip
+
+
+def test_the_schema_has_only_words_that_a_schema_has() -> None:
+    """kubectl drops an unknown word (an unquoted comma in a description makes one), server-side apply refuses the whole CRD."""
+
+    def words(schema: dict) -> typing.Iterator[str]:
+        yield from schema
+        for child in (*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])):
+            yield from words(child)
+
+    assert set(words(SCHEMA)) <= SCHEMA_WORDS
