@@ -155,7 +155,7 @@ SCHEMA_WORDS = {
 
 
 def test_the_schema_has_only_words_that_a_schema_has() -> None:
-    """kubectl drops an unknown word (an unquoted comma in a description makes one), server-side apply refuses the whole CRD."""
+    """Client-side apply drops an unknown word (an unquoted comma in a description makes one), server-side apply refuses the whole CRD."""
 
     def words(schema: dict) -> typing.Iterator[str]:
         yield from schema
