@@ -40,6 +40,8 @@ async def test_unlinked_on_the_phone_stops_wipes_and_replaces_the_process_in_thi
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shell.link()
+    for suffix in ("-wal", "-shm", "-journal"):
+        (shell.data_dir / f"whatsmeow.db{suffix}").touch()
     wiped_when: list[list[str]] = []
     original = credentials.wipe
     monkeypatch.setattr(credentials, "wipe", lambda path: (wiped_when.append(list(shell.engine.calls)), original(path)))
@@ -47,7 +49,7 @@ async def test_unlinked_on_the_phone_stops_wipes_and_replaces_the_process_in_thi
     shell.engine.on_event(Disconnected(401))
     await shell.until(lambda: shell.fresh_starts)
     assert wiped_when == [["connect", "stop"]]
-    assert not credentials.exist(shell.data_dir)
+    assert not list(shell.data_dir.glob("whatsmeow.db*"))
     carried = shell.fresh_starts[0].last_disconnect
     assert carried
     assert carried.code == 401

@@ -64,6 +64,8 @@ async def until(check: Any) -> None:  # noqa: ANN401  a lambda
 async def test_changes_that_come_together_make_one_write_of_the_newest(reporter: Reporter, server: FakeServer) -> None:
     for state in SessionState:
         reporter.update(report(state))
+        for _ in range(5):
+            await asyncio.sleep(0)  # the reporter gets its turn between them
     await until(lambda: server.written)
     assert [written.state for written in server.written] == [list(SessionState)[-1]]
 
