@@ -17,6 +17,18 @@ OWNER, ALICE = "491701234567", "4915550001111"
 KILLS = 4
 
 
+def test_what_was_acknowledged_is_on_disk(emulator: EmulatorProcess, pair: Callable[[str, str], NeonizeProcess]) -> None:
+    emulator.control.user(ALICE, "Alice")
+    client = pair("one", OWNER)
+    for text in ("one", "two"):
+        sent = client.do("send", to=ALICE, text=text)  # and nothing asks the emulator in between, which would write too
+        emulator.kill()
+        emulator.start()
+        client.wait_for("Connected")
+        assert [one["text"] for one in emulator.control.log(kind="message") if one["id"] == sent["id"]] == [text]
+    assert emulator.control.log(kind="undecryptable") == []
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_nothing_that_was_told_is_lost_or_counted_twice(
     emulator: EmulatorProcess, pair: Callable[[str, str], NeonizeProcess], seed: int

@@ -131,6 +131,8 @@ def test_a_fault_aimed_at_one_account_leaves_the_other_alone(emulator: EmulatorP
     receives(spared, emulator, "indeed", number=OTHER)
     assert spared.count("Connected") == 1
     assert spared.count("Disconnected") == 0
+    emulator.control.fault("drop", OTHER)
+    spared.wait_for("Connected")
     assert {one["number"] for one in emulator.control.log(kind="login_refused")} == {OWNER}
 
     emulator.control.fault("clear", OWNER)
