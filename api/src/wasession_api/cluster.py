@@ -28,7 +28,7 @@ WATCH_SECONDS = 300  # the server ends a watch then; client-go uses 5 to 10 minu
 SILENCE_SECONDS = 90  # bookmarks come about once a minute, so a longer silence is a dead connection
 WATCH_LIMITS = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=SILENCE_SECONDS)
 PAGE = 500  # client-go's page size
-HTTP_ERROR, HTTP_NOT_FOUND, HTTP_GONE = 400, 404, 410
+HTTP_ERROR, HTTP_NOT_FOUND, HTTP_CONFLICT, HTTP_GONE = 400, 404, 409, 410
 
 
 class _Version(msgspec.Struct, frozen=True, rename="camel"):
@@ -37,12 +37,21 @@ class _Version(msgspec.Struct, frozen=True, rename="camel"):
     continue_: str = msgspec.field(default="", name="continue")
 
 
+class _Cause(msgspec.Struct, frozen=True):
+    field: str = ""
+
+
+class _Details(msgspec.Struct, frozen=True):
+    causes: tuple[_Cause, ...] = ()
+
+
 class _Anything(msgspec.Struct, frozen=True):
     """The part that objects, lists, bookmarks and errors share."""
 
     metadata: _Version = _Version()
     code: int = 0
     message: str = ""
+    details: _Details = _Details()
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -78,13 +87,14 @@ class Cluster:
     async def open(self) -> None:
         """Read where the API server is: inside a pod its ServiceAccount, else KUBECONFIG. Raises SettingError."""
         configuration = client.Configuration()
+        kubeconfig = os.environ.get("KUBECONFIG")
         try:
-            if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            if "KUBERNETES_SERVICE_HOST" in os.environ and not kubeconfig:
                 config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             else:
-                await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+                await config.load_kube_config(kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as error:
-            raise SettingError(f"KUBECONFIG={os.environ.get('KUBECONFIG', '')!r}: cannot be used: {error}") from error
+            raise SettingError(f"KUBECONFIG={kubeconfig or ''!r}: cannot be used: {error}") from error
         configuration.retries = False
         self._api = client.ApiClient(configuration)
 
@@ -183,10 +193,12 @@ def _refusal(status: int, body: bytes) -> FacadeError:
     if status == HTTP_GONE:
         return ExpiredError()
     try:
-        message = _anything.decode(body).message
+        answer = _anything.decode(body)
     except msgspec.DecodeError:
-        message = body[:200].decode(errors="replace")
-    return KubernetesRefusedError(status, message)
+        return KubernetesRefusedError(status, body[:200].decode(errors="replace"))
+    if any(cause.field == "metadata.uid" for cause in answer.details.causes):
+        status = HTTP_CONFLICT  # a patch for an object that another one has replaced is refused as 422, a deletion as 409
+    return KubernetesRefusedError(status, answer.message)
 
 
 def _change(line: bytes) -> Change | None:

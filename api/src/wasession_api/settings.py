@@ -101,7 +101,7 @@ def _namespace(values: Mapping[str, str]) -> str:
 
 def _internal_key(values: Mapping[str, str]) -> bytes:
     name = "WASESSION_INTERNAL_KEY_FILE"
-    key = _file(name, values.get(name, "")).encode()
+    key = _file(name, values.get(name, ""))
     if len(key) < MIN_KEY_BYTES:
         raise SettingError(f"{name}={values[name]!r}: the key in it is {len(key)} bytes long, at least {MIN_KEY_BYTES} are needed")
     return key
@@ -110,17 +110,20 @@ def _internal_key(values: Mapping[str, str]) -> bytes:
 def _api_key(values: Mapping[str, str]) -> str | None:
     name = "WASESSION_API_KEY_FILE"
     if path := values.get(name, "").strip():
-        key = _file(name, path)
+        try:
+            key = _file(name, path).decode()
+        except UnicodeDecodeError as error:
+            raise SettingError(f"{name}={path!r}: the key in it is not text") from error
         if not key:  # given but empty is a mistake; opening the door because of it would be a worse one
             raise SettingError(f"{name}={path!r}: the file is empty; leave the variable out to serve without a key")
         return key
     return values.get("WASESSION_API_KEY", "").strip() or None
 
 
-def _file(name: str, path: str) -> str:
+def _file(name: str, path: str) -> bytes:
     if not path:
         raise SettingError(f"{name} is not set: it must name a file with the installation's key")
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{name}={path!r}: cannot be read: {error}") from error
+        return Path(path).read_bytes().strip()
+    except OSError as error:
+        raise SettingError(f"{name}={path!r}: cannot be read: {error.strerror}") from error

@@ -29,6 +29,8 @@ class ScriptedSource:
 
     async def list_all(self) -> tuple[list[WhatsAppSession], str]:
         self.calls.append("list")
+        if not self.lists:
+            raise asyncio.CancelledError
         found = self.lists.pop(0)
         if isinstance(found, FacadeError):
             raise found

@@ -79,6 +79,14 @@ def test_an_empty_or_short_key_is_refused(tmp_path: Path, key: dict[str, str]) -
         load(tmp_path, {"WASESSION_INTERNAL_KEY_FILE": str(empty)})
 
 
+def test_an_internal_key_may_be_raw_bytes_and_an_api_key_must_be_text(tmp_path: Path, key: dict[str, str]) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(b"\xff" * 32)
+    assert load(tmp_path, {"WASESSION_INTERNAL_KEY_FILE": str(raw)}).internal_key == b"\xff" * 32
+    with pytest.raises(SettingError, match="is not text"):
+        load(tmp_path, {**key, "WASESSION_API_KEY_FILE": str(raw)})
+
+
 def test_memory_is_read_in_bytes_from_the_kernels_text() -> None:
     text = "Name:\tpython\nVmRSS:\t  100 kB\nVmData:\t  90 kB\nRssAnon:\t 60 kB\nRssFile:\t 40 kB\nRssShmem:\t 0 kB\n"
     found = memory.parse(text)
