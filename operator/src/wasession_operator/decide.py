@@ -142,7 +142,7 @@ def _with_pod(observed: Observed, policy: Policy, now: datetime) -> Plan:
         actions.append(CreateClaim())
     wait = _seconds_until(observed.pod_not_before, now) if observed.pod is None else None
     waits_for_rollout = False
-    if wait is None and not _claim_is_going(observed):
+    if wait is None and not (observed.pod is None and _claim_is_going(observed)):
         of_pod, waits_for_rollout = _pod(observed, policy)
         actions += of_pod
     return Plan((*actions, *_adjust_claim(observed)), status, wait, waits_for_rollout)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wasession_contract.v1alpha1 import Metadata, WhatsAppSession
+from wasession_operator.admission import Admission
+from wasession_operator.rollout import Rollout
+from wasession_operator.views import Key
+
+if TYPE_CHECKING:
+    from conftest import Build
+
+pytestmark = pytest.mark.unit
+
+
+def _session(build: Build, uid: str, second: int, *, admitted: bool | None = None) -> WhatsAppSession:
+    fresh = build.session(name=uid, uid=uid, creation_timestamp=build.now + timedelta(seconds=second))
+    if admitted is None:
+        return fresh
+    return build.with_status(fresh, build.told(build.observed(fresh, admitted=admitted)))
+
+
+def test_the_first_ones_created_are_admitted(build: Build) -> None:
+    admission = Admission(2)
+    sessions = {uid: _session(build, uid, second) for uid, second in (("c", 3), ("a", 2), ("b", 1))}
+    admission.add(list(sessions.values()))
+    assert [uid for uid in "abc" if admission.admits(sessions[uid])] == ["a", "b"]
+
+
+def test_a_free_place_admits_the_next_at_once(build: Build) -> None:
+    admission = Admission(1)
+    sessions = [_session(build, uid, second) for uid, second in (("a", 1), ("b", 2), ("c", 3))]
+    admission.add(sessions)
+    assert admission.remove("a") == [Key("default", "b")]
+    assert admission.remove("c") == []
+    assert admission.remove("b") == []
+    assert len(admission) == 0
+
+
+def test_a_running_session_keeps_its_place_against_an_older_one_that_came_later(build: Build) -> None:
+    admission = Admission(1)
+    running, newcomer = _session(build, "z", 0), _session(build, "a", 0)
+    admission.add([running])
+    admission.add([newcomer])
+    assert admission.admits(running)
+    again = Admission(1)  # a new operator knows it from the status
+    running, newcomer = _session(build, "z", 0, admitted=True), _session(build, "a", 0, admitted=False)
+    again.add([newcomer, running])
+    assert again.admits(running)
+    assert not again.admits(newcomer)
+
+
+def test_a_lowered_limit_keeps_the_oldest(build: Build) -> None:
+    admission = Admission(1)
+    old, young = _session(build, "b", 1, admitted=True), _session(build, "a", 2, admitted=True)
+    admission.add([young, old])
+    assert (admission.admits(old), admission.admits(young)) == (True, False)
+
+
+def test_no_limit_admits_everybody(build: Build) -> None:
+    assert Admission(0).admits(_session(build, "a", 1))
+
+
+@given(limit=st.integers(1, 4), steps=st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=40))
+def test_never_more_than_the_limit_and_no_place_stays_empty(limit: int, steps: list[tuple[bool, int]]) -> None:
+    admission, there = Admission(limit), set[str]()
+    for comes, number in steps:
+        uid = f"s-{number}"
+        if comes:
+            there.add(uid)
+            admission.add([WhatsAppSession(metadata=Metadata(name=uid, uid=uid))])
+        else:
+            there.discard(uid)
+            admission.remove(uid)
+        assert len(admission) == min(limit, len(there))
+
+
+def test_a_rollout_takes_a_few_at_a_time_and_goes_on_when_one_is_up() -> None:
+    rollout = Rollout(1)
+    first, second, third = (Key("default", name) for name in "abc")
+    assert rollout.may_roll(first)
+    rollout.take(first)
+    assert rollout.may_roll(first)
+    assert not rollout.may_roll(second)
+    rollout.wait(second)
+    rollout.wait(third)
+    assert rollout.finish(third) is None  # it was deleted while it waited
+    assert rollout.finish(first) == second
+    rollout.take(second)
+    assert rollout.finish(second) is None

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import yaml
+
+from wasession_contract import podwire
+from wasession_operator import resources
+from wasession_operator.resources import Renderer, Template, TemplateError
+
+if TYPE_CHECKING:
+    from conftest import Build
+
+pytestmark = pytest.mark.unit
+
+DOCUMENT = yaml.safe_load((Path(__file__).parent / "data" / "pod-template.yaml").read_text())
+KEY = b"an internal key for tests"
+
+
+def _renderer(document: object = DOCUMENT, device_name: str = "DocuBot") -> Renderer:
+    return Renderer(Template.read(document), device_name, "http://api:8080", KEY)
+
+
+def _env(build: Build, **spec: object) -> dict[str, Any]:
+    pod = _renderer().pod(build.session(spec=build.spec(**spec)))
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in pod["spec"]["containers"][0]["env"]}
+
+
+def test_the_pod_is_the_template_and_the_sessions_parts(build: Build) -> None:
+    pod = _renderer().pod(build.session(), "a-b")
+    assert pod["metadata"] == {
+        "name": "cliente1-session",
+        "namespace": "default",
+        "labels": {
+            "app.kubernetes.io/name": "wasession",
+            "app.kubernetes.io/component": "session-pod",
+            "team": "support",
+            "wasession.dev/session": "cliente1",
+        },
+        "annotations": {"example.com/scrape": "true", "wasession.dev/template-hash": "a-b"},
+        "ownerReferences": [
+            {
+                "apiVersion": "wasession.dev/v1alpha1",
+                "kind": "WhatsAppSession",
+                "name": "cliente1",
+                "uid": "s-1",
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }
+    assert pod["spec"]["volumes"][0] == {"name": "data", "persistentVolumeClaim": {"claimName": "cliente1-data"}}
+    assert pod["spec"]["hostname"] == "cliente1-session"
+    for kept in ("serviceAccountName", "securityContext", "terminationGracePeriodSeconds"):
+        assert pod["spec"][kept] == DOCUMENT["spec"][kept]
+    assert pod["spec"]["containers"][1] == DOCUMENT["spec"]["containers"][1]
+
+
+def test_the_environment_has_ours_first_and_ours_win(build: Build) -> None:
+    env = _env(build, deviceName="Shop", pairing={"method": "Code", "phoneNumber": "573001234567"}, backend={"url": ""})
+    assert env["WASESSION_NAME"] == "cliente1"
+    assert env["WASESSION_DEVICE_NAME"] == "Shop"
+    assert env["WASESSION_BACKEND_URL"] == ""
+    assert env["WASESSION_PAIRING_PHONE_NUMBER"] == "573001234567"
+    assert env["WASESSION_POD_UID"] == {"fieldRef": {"fieldPath": "metadata.uid"}}
+    assert podwire.is_token(podwire.token(KEY, "s-1"), env["WASESSION_TOKEN_SHA256"])
+    assert env["HTTPS_PROXY"] == "http://proxy:3128"
+    assert list(env)[-1] == "SESSION_FILE"
+
+
+def test_what_a_spec_leaves_out_is_the_installations(build: Build) -> None:
+    env = _env(build)
+    assert (env["WASESSION_DEVICE_NAME"], env["WASESSION_BACKEND_URL"], env["WASESSION_SESSION_ID"]) == (
+        "DocuBot",
+        "http://api:8080",
+        "cliente1",
+    )
+
+
+def test_no_secret_is_in_the_pod(build: Build) -> None:
+    text = msgspec.json.encode(_renderer().pod(build.session())).decode()
+    assert podwire.token(KEY, "s-1") not in text
+    assert KEY.decode() not in text
+
+
+def test_rendering_leaves_the_template_as_it_was(build: Build) -> None:
+    before = copy.deepcopy(DOCUMENT)
+    _renderer().pod(build.session())
+    assert before == DOCUMENT
+
+
+def test_the_installations_half_of_the_hash_reacts_to_template_and_defaults() -> None:
+    changed = copy.deepcopy(DOCUMENT)
+    changed["spec"]["containers"][0]["image"] += "-1"
+    hashes = {_renderer().installation_hash(), _renderer(changed).installation_hash(), _renderer(device_name="Other").installation_hash()}
+    assert len(hashes) == 3
+    assert _renderer().installation_hash() == _renderer(copy.deepcopy(DOCUMENT)).installation_hash()
+
+
+def test_the_sessions_half_reacts_to_what_its_pod_is_made_of(build: Build) -> None:
+    specs: list[dict[str, Any]] = [
+        {},
+        {"deviceName": "Shop"},
+        {"backend": {"url": ""}},
+        {"pairing": {"method": "Code", "phoneNumber": "573001234567"}},
+        {"reconnect": {"maxAttempts": 9}},
+        {"restartedAt": "2026-01-01T00:00:00Z"},
+        {"restartedAt": "2026-01-01T00:00:01Z"},
+    ]
+    assert len({resources.session_hash(build.spec(**spec)) for spec in specs}) == len(specs)
+
+
+def test_the_claim_follows_the_spec_and_has_no_owner_under_retain(build: Build) -> None:
+    claim = resources.claim(build.session(spec=build.spec(storage={"size": "2Gi", "storageClassName": "fast"})))
+    assert claim["metadata"]["name"] == "cliente1-data"
+    assert claim["metadata"]["ownerReferences"][0]["uid"] == "s-1"
+    assert claim["spec"] == {
+        "accessModes": ["ReadWriteOncePod"],
+        "resources": {"requests": {"storage": "2Gi"}},
+        "storageClassName": "fast",
+    }
+    retain = resources.claim(build.session(spec=build.spec(storage={"reclaimPolicy": "Retain"})))
+    assert "ownerReferences" not in retain["metadata"]
+    assert "storageClassName" not in retain["spec"]
+
+
+@pytest.mark.parametrize(("quantity", "size"), [("1Gi", 2**30), ("1500M", 1_500_000_000), ("5", 5), ("1.5Gi", 0), ("", 0), ("1Ei", 0)])
+def test_sizes(quantity: str, size: int) -> None:
+    assert resources.size_in_bytes(quantity) == size
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (None, "no `spec`"),
+        ({"spec": {}}, "one container named 'session'"),
+        ({"spec": {"containers": [{"name": "session"}]}}, "with an image"),
+        ({"spec": {"containers": [{"name": "session", "image": "x"}], "volumes": [{"name": "data"}]}}, "'data' is the session's own"),
+        ({"spec": {"containers": [{"name": "session", "image": "x"}], "restartPolicy": "Never"}}, "needs Always"),
+    ],
+)
+def test_a_template_that_cannot_work_is_refused(document: object, words: str) -> None:
+    with pytest.raises(TemplateError, match=words):
+        Template.read(document)
