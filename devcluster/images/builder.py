@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hostsettings
@@ -29,9 +29,12 @@ BASE_CONFIG = (
     'LABEL wasession.dev/recipe={recipe}\nCMD ["python3"]\n'
 )
 # Program looked for, and the Debian package that brings it.
-PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "unshare": "util-linux"}
+PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "unshare": "util-linux", "setpriv": "util-linux"}
 FILES = {hostsettings.KEYRING: "debian-archive-keyring"}
+# Ends with this process, also when that is killed; what is mounted meanwhile is gone with the last process, however that ends.
+CONTAINED = ("setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "--propagation", "private")
 LOG_LINES = 40
+STOP_SECONDS = 10
 # Untagged images (the layers of earlier builds) that are kept: a build adds about ten, and the real ones change in their last few layers.
 KEPT_LAYERS = 150
 
@@ -58,11 +61,17 @@ def cache_directory() -> Path:
 def run(command: Sequence[str], log: Path, what: str, *, env: dict[str, str] | None = None) -> None:
     """Run `command` with its output in `log` only; raises BuildError with the log's end when it fails."""
     with log.open("ab") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=env)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=env, start_new_session=True
+        )
         try:
             code = process.wait()
-        except BaseException:  # interrupted: the child must not outlive this process
-            process.terminate()
+        except BaseException:  # interrupted: what it started must not outlive this process
+            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
     if code:
@@ -89,8 +98,8 @@ def docker_answers() -> bool:
 
 def install_packages(log: Path) -> None:
     """Install the Debian packages that are missing; their lists are updated only when they are too old to do without."""
-    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
-    missing += [package for path, package in FILES.items() if not Path(path).exists()]
+    programs = {package for program, package in PROGRAMS.items() if shutil.which(program) is None}
+    missing = sorted(programs | {package for path, package in FILES.items() if not Path(path).exists()})
     if not missing:
         return
     if shutil.which("apt-get") is None:
@@ -113,7 +122,7 @@ class Buildah:
         self._policy = directory / "policy.json"
         accept = [{"type": "insecureAcceptAnything"}]  # for what is in this storage already; there is no other source
         self._policy.write_text(json.dumps({"default": [{"type": "reject"}], "transports": {"containers-storage": {"": accept}}}))
-        for name in ("storage.conf", "containers.conf", "registries.conf"):
+        for name in ("containers.conf", "registries.conf"):
             (directory / name).write_text("")
         self._env = os.environ | {
             "CONTAINERS_STORAGE_CONF": str(directory / "storage.conf"),
@@ -121,28 +130,27 @@ class Buildah:
             "CONTAINERS_REGISTRIES_CONF": str(directory / "registries.conf"),
             "TMPDIR": str(directory / "tmp"),
         }
-        (directory / "tmp").mkdir(exist_ok=True)
         self._directory = directory
         chosen = directory / "driver"
+        self.driver = chosen.read_text() if chosen.exists() else "overlay"
+        self._configure()
         if not chosen.exists():
-            chosen.write_text("overlay" if self._works("overlay") else "vfs")
-        self.driver = chosen.read_text()
+            if not self.ask("info"):  # overlay does not work on every file system
+                self.driver = "vfs"
+                self._configure()
+            chosen.write_text(self.driver)
 
-    def _command(self, arguments: Sequence[str], driver: str) -> list[str]:
-        root = self._directory / f"storage-{driver}"
-        storage = ["--root", str(root), "--runroot", str(self._directory / "run"), "--storage-driver", driver]
-        return ["unshare", "--mount", "--propagation", "private", "buildah", *storage, *arguments]
-
-    def _works(self, driver: str) -> bool:
-        return subprocess.run(self._command(["info"], driver), env=self._env, capture_output=True, check=False).returncode == 0
+    def _configure(self) -> None:
+        places = f'graphroot = "{self._directory}/storage-{self.driver}"\nrunroot = "{self._directory}/run"\n'
+        (self._directory / "storage.conf").write_text(f'[storage]\ndriver = "{self.driver}"\n{places}')
 
     def __call__(self, what: str, *arguments: str) -> None:
         """Run a command; its output goes to the log."""
-        run(self._command(arguments, self.driver), self._log, what, env=self._env)
+        run([*CONTAINED, "buildah", *arguments], self._log, what, env=self._env)
 
     def ask(self, *arguments: str) -> str:
         """What a command prints; empty if it fails, as for an image that is not there."""
-        command = self._command(arguments, self.driver)
+        command = [*CONTAINED, "buildah", *arguments]
         return subprocess.run(command, env=self._env, capture_output=True, text=True, check=False).stdout
 
     def build(self, tag: str, arguments: Sequence[str]) -> str:
@@ -179,7 +187,8 @@ def ensure_base(buildah: Buildah, directory: Path, settings: Path, log: Path) ->
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=directory / "tmp") as temporary:
         root = Path(temporary) / "root.tar"
-        run([str(HERE / "mkbase"), str(settings), str(root)], log, f"making {BASE}", env=os.environ | {"TMPDIR": temporary})
+        make = [*CONTAINED, str(HERE / "mkbase"), str(settings), str(root)]
+        run(make, log, f"making {BASE}", env=os.environ | {"TMPDIR": temporary})
         dockerfile = Path(temporary) / "Dockerfile"
         dockerfile.write_text(BASE_CONFIG.format(recipe=recipe))
         buildah.build(BASE, ["--file", str(dockerfile), temporary])
@@ -192,12 +201,14 @@ def build_without_docker(tag: str, arguments: Sequence[str]) -> str:
         raise BuildError("image: building without Docker needs root: run this as root, or start Docker")
     started = time.monotonic()
     directory = cache_directory()
-    for part in ("tmp", "store", "log"):
+    for part in ("store", "log"):
         (directory / part).mkdir(parents=True, exist_ok=True)
     name = tag.replace("/", "_").replace(":", "_")
     log, archive, known = directory / f"log/{name}.log", directory / f"store/{name}.tar", directory / f"store/{name}.id"
     with only_one(directory / "lock"):
         log.write_text("")
+        shutil.rmtree(directory / "tmp", ignore_errors=True)  # what a killed build left
+        (directory / "tmp").mkdir()
         install_packages(log)
         buildah = Buildah(directory, log)
         with tempfile.TemporaryDirectory(dir=directory / "tmp") as temporary:
