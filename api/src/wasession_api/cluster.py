@@ -97,6 +97,7 @@ class Cluster:
             raise SettingError(f"KUBECONFIG={kubeconfig or ''!r}: cannot be used: {error}") from error
         configuration.retries = False
         self._api = client.ApiClient(configuration)
+        self._api.user_agent = "wasession-api"
 
     async def close(self) -> None:
         """Close all connections."""
