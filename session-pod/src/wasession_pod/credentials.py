@@ -4,6 +4,9 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+from wasession_pod.engine import Account
+from wasession_pod.jids import number_of
+
 DATABASE = "whatsmeow.db"
 _FILES = ("", "-wal", "-shm", "-journal")
 
@@ -15,14 +18,35 @@ def path(data_dir: Path) -> Path:
 
 def exist(data_dir: Path) -> bool:
     """Whether a device is linked, as far as the file knows. A file that cannot be read counts as credentials."""
-    file = path(data_dir)
-    if not file.exists():
+    if not path(data_dir).exists():
         return False
     try:
-        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
+        with _read_only(data_dir) as db:
             return bool(db.execute("SELECT count(*) FROM whatsmeow_device").fetchone()[0])
     except sqlite3.Error as error:
         return "no such table" not in str(error)
+
+
+def account(data_dir: Path) -> Account | None:
+    """Whose device is linked, so that a session that cannot log in yet is known to be paired. None: none, or unreadable."""
+    if not path(data_dir).exists():
+        return None
+    try:
+        with _read_only(data_dir) as db:
+            row = db.execute("SELECT jid, lid, push_name FROM whatsmeow_device LIMIT 1").fetchone()
+    except sqlite3.Error:
+        return None
+    return Account(number_of(_bare(row[0])), _bare(row[0]), _bare(row[1]) if row[1] else None, row[2] or None) if row else None
+
+
+def _read_only(data_dir: Path) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(sqlite3.connect(f"{path(data_dir).absolute().as_uri()}?mode=ro", uri=True, timeout=1))
+
+
+def _bare(jid: str) -> str:
+    """`573001234567:1@s.whatsapp.net` without the device."""
+    user, _, server = jid.partition("@")
+    return f"{user.partition(':')[0]}@{server}"
 
 
 def wipe(data_dir: Path) -> None:

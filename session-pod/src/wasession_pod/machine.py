@@ -133,7 +133,7 @@ def _engine(state: State, event: _Word, now: datetime, jitter: float) -> Step:
     match event:
         case QRShown(code):
             expires = _after(now, NEXT_QR_SECONDS if state.qr_count else FIRST_QR_SECONDS)
-            shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, qr=QR(code=code, expires_at=expires))
+            shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None, qr=QR(code=code, expires_at=expires))
             return replace(shown, qr_count=state.qr_count + 1, wake_at=_after(expires, QR_GRACE_SECONDS)), ()
         case QRSetUsedUp():  # the connection held for the whole set, so earlier attempts are forgotten
             return replace(_clear(state), at=SessionState.STARTING, attempts=0), (FreshStart(),)

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from wasession_contract.podwire import DATA_DIR, PORT
 from wasession_contract.v1alpha1 import LastDisconnect
-from wasession_pod import http, logs, settings
+from wasession_pod import credentials, http, logs, settings
 from wasession_pod.engine import Engine, EventSink, MessageSink
 from wasession_pod.journal import Journal, JournalError
 from wasession_pod.machine import State
@@ -58,7 +58,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     journal, config = _open_journal(config)
     carried = msgspec.json.decode(os.environ.pop(CARRIED, "{}"), type=Carried)
     server = ApiServer(arguments.api_server, config.namespace, config.name, arguments.service_account_dir) if arguments.api_server else None
-    state = State(policy=config.reconnect, attempts=carried.attempts, last_disconnect=carried.last_disconnect)
+    linked = credentials.account(config.data_dir)
+    state = State(policy=config.reconnect, account=linked, attempts=carried.attempts, last_disconnect=carried.last_disconnect)
 
     def make_engine(on_event: EventSink, on_message: MessageSink) -> Engine:
         from wasession_pod.whatsapp import NeonizeEngine  # noqa: PLC0415  loads Go, and may fail: then the pod says why

@@ -82,8 +82,10 @@ async def test_the_session_gives_up_after_the_limit_of_attempts(make_world: Call
     assert failed.reconnect_attempts == 2
     assert "2 attempts" in (failed.message or "")
     await world.pod.kill()
-    await world.control("fault", "clear")
     await world.pod.start()
+    trying = await world.pod.reaches(SessionState.RECONNECTING)
+    assert (trying.number, trying.name) == (OWNER, "María Dueña"), "who is linked is known without a login"
+    await world.control("fault", "clear")
     assert (await world.pod.reaches(SessionState.CONNECTED)).number == OWNER
 
 
@@ -91,7 +93,7 @@ async def test_whatsapp_away_at_the_start_is_waited_for(world: World) -> None:
     await world.control("fault", "refuse_ws")
     await world.pod.start()
     waiting = await world.pod.session_where(lambda report: report.reconnect_attempts >= 2, "a second attempt")
-    assert waiting.state is SessionState.RECONNECTING
+    assert (waiting.state, waiting.number) == (SessionState.RECONNECTING, None)
     await world.control("fault", "clear")
     assert (await world.pod.reaches(SessionState.AWAITING_SCAN)).qr
 
