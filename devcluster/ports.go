@@ -41,12 +41,16 @@ func freePorts(isFree func(int) bool) int {
 }
 
 func isFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	l, err := tryListen(port)
 	if err != nil {
 		return false
 	}
 	l.Close()
 	return true
+}
+
+func tryListen(port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
 // listen opens a port of the host; the control plane, which lives in another network namespace, inherits it.

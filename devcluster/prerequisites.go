@@ -33,6 +33,9 @@ func (c *config) prerequisites() {
 	if missing := c.missingPackages(); len(missing) > 0 {
 		install(missing)
 	}
+	if out, err := exec.Command("nft", "list", "tables").CombinedOutput(); err != nil {
+		fail("this kernel has no nftables, which kube-proxy needs (%s): %s", strings.TrimSpace(string(out)), instead)
+	}
 	for _, helper := range []string{"pause", "runc-wrap"} {
 		if _, err := os.Stat(beside(helper)); err != nil {
 			fail("%s is missing: remove %s, so that it is built again", beside(helper), cache())

@@ -112,7 +112,7 @@ func snapshotter(dir string) string {
 // connect gives the node a wire to the control plane, which routes between the nodes. Nothing leads to the host.
 func (c *config) connect(name string, i int) {
 	plane, node := pid(c.planePid()), pid(c.nodePid(name))
-	c.await("the control plane's bridge", 10*time.Second, func() bool { return inNetwork(plane, "ip addr show br0 up") == nil })
+	c.await("the control plane's bridge", 10*time.Second, func() bool { return inNetwork(plane, "ip route get "+c.nodeIP(name)) == nil })
 	inNetwork(plane, "ip link del v-"+name) // of an earlier life of this node
 	must(inNetwork(plane, fmt.Sprintf("ip link add v-%s type veth peer name eth0 netns %d", name, node)))
 	must(inNetwork(plane, "ip link set v-"+name+" master br0 up"))
