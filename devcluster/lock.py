@@ -10,10 +10,11 @@ from pathlib import Path
 
 REPO = Path(__file__).parents[1]
 LOCKS: dict[str, list[str]] = {
-    "requirements.lock": ["--all-extras", "--all-build-deps", "--allow-unsafe"],
-    "operator/requirements.txt": ["--extra=operator"],
-    "session-pod/requirements.txt": ["--extra=pod"],
-    "api/requirements.txt": ["--extra=api"],
+    "requirements.lock": ["--all-extras", "--all-build-deps", "--allow-unsafe", "pyproject.toml"],
+    "operator/requirements.txt": ["--extra=operator", "pyproject.toml"],
+    "session-pod/requirements.txt": ["--extra=pod", "pyproject.toml"],
+    "api/requirements.txt": ["--extra=api", "pyproject.toml"],
+    "tests/emulator/requirements.txt": ["tests/emulator/requirements.in"],
 }
 QUIET = (
     "--quiet",
@@ -31,7 +32,7 @@ def main() -> None:
     env = {k: v for k, v in os.environ.items() if k != "PIP_FIND_LINKS"}
     for target, options in LOCKS.items():
         print(target, flush=True)
-        command = [sys.executable, "-m", "piptools", "compile", *QUIET, *options, f"--output-file={target}", "pyproject.toml"]
+        command = [sys.executable, "-m", "piptools", "compile", *QUIET, *options, f"--output-file={target}"]
         subprocess.run(command, cwd=REPO, env=env, check=True)
 
 

@@ -1,7 +1,7 @@
 """Names: session id of the REST API -> object name; object name -> names of its pod and volume.
 
 An id is free text as in the original, within reason: letters (Latin, accents too), digits, spaces and `_.@+:-`,
-1 to 128 characters. Surprising: an id that looks as if it had been made by us (`...-` and ten hex digits) is hashed too,
+1 to 128 characters, not beginning with a space or `.:-`. Surprising: an id that looks as if it had been made by us (`...-` and ten hex digits) is hashed too,
 so that two ids can never meet in one object name.
 """
 
@@ -12,7 +12,7 @@ import unicodedata
 MAX_SESSION_ID = 128
 MAX_PLAIN_NAME = 40  # leaves room for "-session" and a controller's suffix within the 63 characters of a label value
 _LETTER = "0-9A-Za-zÀ-ÖØ-öø-ɏ"
-SESSION_ID_PATTERN = f"^[{_LETTER}]([{_LETTER} _.@+:-]*[{_LETTER}_.@+:-])?$"
+SESSION_ID_PATTERN = f"^[{_LETTER}_@+]([{_LETTER} _.@+:-]*[{_LETTER}_.@+:-])?$"
 """The same text stands in the CRD's schema; Go's and Python's regular expressions read it alike."""
 
 _session_id = re.compile(SESSION_ID_PATTERN.replace("$", r"\Z"))

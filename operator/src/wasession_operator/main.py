@@ -40,7 +40,7 @@ from wasession_operator.workqueue import WorkQueue
 log = structlog.get_logger(__name__)
 WATCH_SECONDS = 300  # the server ends a watch then; client-go uses 5 to 10 minutes
 FIRST_LIST_RETRY_SECONDS = 2.0
-IDENTITY = "wasession-operator"  # kopf would look the user up, and the image's has no name
+IDENTITY: Any = "wasession-operator"  # kopf would look the user up, and the image's has no name
 FINISH_SECONDS = 10.0  # what is under way may take so long to end
 EXIT_BAD_SETTING = 2
 
