@@ -14,7 +14,8 @@ from wasession_contract.v1alpha1 import FINALIZER, ConditionStatus, IdlePolicy, 
 from wasession_operator import judge, resources
 from wasession_operator.observed import Belongs, Logout, Observed, belongs, condition
 
-TAKEN_LOOK_AGAIN = 30.0  # seconds; a foreign object without our label is not watched
+TAKEN_LOOK_AGAIN = 30.0  # seconds; a foreign object without our label is not watched,
+TAKEN_AND_GOING_LOOK_AGAIN = 1.0  # nor is its end
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ def _without_pod(observed: Observed, now: datetime) -> Plan:
 def _with_pod(observed: Observed, policy: Policy, now: datetime) -> Plan:
     status = judge.status(observed, now)
     if observed.name_taken:
-        return Plan((), status, TAKEN_LOOK_AGAIN)
+        going = any(one.deleting for one in (observed.pod, observed.claim) if one)
+        return Plan((), status, TAKEN_AND_GOING_LOOK_AGAIN if going else TAKEN_LOOK_AGAIN)
     actions = _finalizer(observed)
     if observed.claim is None:
         actions.append(CreateClaim())
