@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import hostsettings
@@ -31,12 +32,23 @@ BASE_CONFIG = (
 # Program looked for, and the Debian package that brings it.
 PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "unshare": "util-linux", "setpriv": "util-linux"}
 FILES = {hostsettings.KEYRING: "debian-archive-keyring"}
-# Ends with this process, also when that is killed; what is mounted meanwhile is gone with the last process, however that ends.
-CONTAINED = ("setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "--propagation", "private")
+# All processes below end with this one, also when it is killed, and what they mounted goes with them.
+CONTAINED = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "--mount",
+    "--propagation",
+    "private",
+)
 LOG_LINES = 40
-STOP_SECONDS = 10
-# Untagged images (the layers of earlier builds) that are kept: a build adds about ten, and the real ones change in their last few layers.
-KEPT_LAYERS = 150
+# How buildah reports the image of each step that it ran or found in its cache.
+STEP_IMAGE = re.compile(r"^--> (?:Using cache )?([0-9a-f]{11,64})$", re.MULTILINE)
 
 
 class BuildError(Exception):
@@ -58,20 +70,17 @@ def cache_directory() -> Path:
     return root / "images"
 
 
-def run(command: Sequence[str], log: Path, what: str, *, env: dict[str, str] | None = None) -> None:
-    """Run `command` with its output in `log` only; raises BuildError with the log's end when it fails."""
+def run(command: Sequence[str], log: Path, what: str, *, env: dict[str, str] | None = None, stop: int = signal.SIGKILL) -> None:
+    """Run `command` with its output in `log` only; raises BuildError with the log's end when it fails.
+
+    Interrupted, it sends `stop` and waits: what is in a namespace of its own can be killed, apt-get has to end by itself.
+    """
     with log.open("ab") as file:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=env, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, start_new_session=True)
         try:
             code = process.wait()
-        except BaseException:  # interrupted: what it started must not outlive this process
-            os.killpg(process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        except BaseException:
+            os.killpg(process.pid, stop)
             process.wait()
             raise
     if code:
@@ -108,10 +117,10 @@ def install_packages(log: Path) -> None:
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
     try:
-        run(install, log, "apt-get install", env=env)
+        run(install, log, "apt-get install", env=env, stop=signal.SIGTERM)
     except BuildError:
-        run(["apt-get", "update", "-q", "-o", "Acquire::Retries=3"], log, "apt-get update", env=env)
-        run([*install, "-o", "Acquire::Retries=3"], log, "apt-get install", env=env)
+        run(["apt-get", "update", "-q", "-o", "Acquire::Retries=3"], log, "apt-get update", env=env, stop=signal.SIGTERM)
+        run([*install, "-o", "Acquire::Retries=3"], log, "apt-get install", env=env, stop=signal.SIGTERM)
 
 
 class Buildah:
@@ -155,12 +164,10 @@ class Buildah:
 
     def build(self, tag: str, arguments: Sequence[str]) -> str:
         """Build, give the image `tag` only when every step succeeded, and return its id."""
-        with tempfile.TemporaryDirectory(dir=self._directory / "tmp") as temporary:
-            iid = Path(temporary) / "iid"
-            options = ["--isolation", "chroot", "--format", "docker", "--pull-never", "--layers", "--force-rm"]
-            options += ["--signature-policy", str(self._policy), "--iidfile", str(iid), "--tag", tag]
-            self(f"building {tag}", "build", *options, *arguments)
-            return "sha256:" + iid.read_text().strip().removeprefix("sha256:")
+        options = ["--isolation", "chroot", "--format", "docker", "--pull-never", "--layers", "--force-rm"]
+        # Without --iidfile, with which buildah does not report the steps' images.
+        self(f"building {tag}", "build", *options, "--signature-policy", str(self._policy), "--tag", tag, *arguments)
+        return "sha256:" + self.ask("inspect", "--type", "image", "--format", "{{.FromImageID}}", tag).strip()
 
     def export(self, image: str, tag: str, archive: Path) -> None:
         """Write the image with its tag as a docker-archive."""
@@ -169,12 +176,13 @@ class Buildah:
         self(f"exporting {tag}", "push", "--quiet", "--signature-policy", str(self._policy), image, f"docker-archive:{partial}:{tag}")
         partial.replace(archive)
 
-    def forget_old_layers(self) -> None:
-        """Bound what earlier builds leave: of the images without a name the newest stay. One that others build on is not removable."""
+    def forget_all_but(self, kept: set[str]) -> None:
+        """Remove the images of steps (they have no name) that are not `kept`; ids may be cut short."""
         images = json.loads(self.ask("images", "--all", "--json") or "[]") or []
-        unnamed = sorted((image for image in images if not image.get("names")), key=lambda image: image["createdatraw"], reverse=True)
-        if len(unnamed) > KEPT_LAYERS:
-            self.ask("rmi", *(image["id"] for image in unnamed[KEPT_LAYERS:]))
+        unnamed = [image["id"] for image in images if not image.get("names")]
+        old = [image for image in unnamed if not any(image.startswith(step) for step in kept)]
+        if old:
+            self.ask("rmi", *old)
 
 
 def ensure_base(buildah: Buildah, directory: Path, settings: Path, log: Path) -> None:
@@ -205,6 +213,7 @@ def build_without_docker(tag: str, arguments: Sequence[str]) -> str:
         (directory / part).mkdir(parents=True, exist_ok=True)
     name = tag.replace("/", "_").replace(":", "_")
     log, archive, known = directory / f"log/{name}.log", directory / f"store/{name}.tar", directory / f"store/{name}.id"
+    steps = directory / f"store/{name}.steps"
     with only_one(directory / "lock"):
         log.write_text("")
         shutil.rmtree(directory / "tmp", ignore_errors=True)  # what a killed build left
@@ -224,7 +233,9 @@ def build_without_docker(tag: str, arguments: Sequence[str]) -> str:
             known.unlink(missing_ok=True)
             buildah.export(image, tag, archive)
             known.write_text(f"{image}\n")
-        buildah.forget_old_layers()
+        # What each image's last build went through is what its next build finds in the cache; the rest would only pile up.
+        steps.write_text("\n".join(STEP_IMAGE.findall(log.read_text(errors="replace"))))
+        buildah.forget_all_but({step for file in steps.parent.glob("*.steps") for step in file.read_text().split()})
     return f"{tag} {archive.stat().st_size / 1e6:.0f} MB, {'unchanged' if unchanged else 'new'}, {time.monotonic() - started:.1f} s"
 
 

@@ -70,8 +70,8 @@ def builder(repo: Path, tmp_path: Path) -> Iterator[Builder]:
     made = Builder(repo / "devcluster/images/build", tmp_path, Path(os.environ.get("DEVCLUSTER_CACHE") or default), [])
     yield made
     for tag in made.tags:
-        made.exported(tag, ".tar").unlink(missing_ok=True)
-        made.exported(tag, ".id").unlink(missing_ok=True)
+        for suffix in (".tar", ".id", ".steps"):
+            made.exported(tag, suffix).unlink(missing_ok=True)
 
 
 def test_a_step_runs_once_while_what_it_depends_on_is_unchanged(builder: Builder) -> None:
@@ -81,6 +81,7 @@ def test_a_step_runs_once_while_what_it_depends_on_is_unchanged(builder: Builder
     assert builder.build(tag, dockerfile).returncode == 0
     value = builder.file(tag, "value")
     (builder.context / "source").write_text("two")
+    assert builder.build("localhost/wasession/image-test:other", f"RUN : {uuid.uuid4()}\n").returncode == 0, "tidies up after itself only"
 
     done = builder.build(tag, dockerfile)
 
