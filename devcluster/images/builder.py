@@ -85,7 +85,7 @@ def run(command: Sequence[str], log: Path, what: str, *, env: dict[str, str] | N
             raise
     if code:
         end = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        raise BuildError("\n".join([*end, f"image: {what} failed with exit code {code}; the last lines of {log} are above"]))
+        raise BuildError("\n".join([*end, f"image: {what} failed with exit code {code}; the end of its output is above"]))
 
 
 @contextmanager
