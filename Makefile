@@ -9,7 +9,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEVCLUSTER := devcluster/devcluster
 PYTEST := $(PYTHON) -m pytest
-DEMO := PYTHONPATH=tests/emulator/src $(PYTHON) examples/demo/demo.py
+DEMO := $(PYTHON) examples/demo/demo.py
 IMAGES := operator session-pod api emulator
 DOCKERFILE_emulator := tests/emulator/Dockerfile
 

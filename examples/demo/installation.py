@@ -6,6 +6,7 @@ pods (certificate authority, proxy, key) goes in through Helm values that a user
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,12 +24,17 @@ class CommandFailedError(Exception):
     """A program ended with an error; the message holds the command and what it said."""
 
 
-def run(*command: str, stdin: str | None = None) -> str:
+def run(*command: str, stdin: str | None = None, env: dict[str, str] | None = None) -> str:
     """Run a program to its end and return its output. Raises CommandFailedError."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise CommandFailedError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}".strip())
     return done.stdout
+
+
+def emulator(*args: str) -> str:
+    """Run a command of the emulator, which is no part of the installed distribution, and return its output."""
+    return run(sys.executable, "-m", "waemulator", *args, env={**os.environ, "PYTHONPATH": str(REPO / "tests" / "emulator" / "src")})
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,12 @@ class Installation:
     def install_emulator(self, node_port: int | None = None) -> Path:
         """Install the emulated WhatsApp; returns the file of Helm values that lead session pods to it."""
         state = self.state / "emulator"
-        emulator = (sys.executable, "-m", "waemulator")
         port = () if node_port is None else (f"--node-port={node_port}",)
-        run(*emulator, "init", f"--state={state}")
+        emulator("init", f"--state={state}")
         place = (f"--state={state}", f"--namespace={self.namespace}")
-        self.kubectl("apply", "-f", "-", stdin=run(*emulator, "manifests", *place, f"--image={REGISTRY}/emulator:{VERSION}", *port))
+        self.kubectl("apply", "-f", "-", stdin=emulator("manifests", *place, f"--image={REGISTRY}/emulator:{VERSION}", *port))
         values = self.state / "emulator-values.yaml"
-        values.write_text(run(*emulator, "values", *place))
+        values.write_text(emulator("values", *place))
         return values
 
     def install_backend(self) -> None:
