@@ -155,14 +155,13 @@ class Cluster:
         return SessionView.of(decode(raw))
 
     async def apply_status(self, session: WhatsAppSession, status: Status) -> SessionView:
-        """Write all of the status but `session`, which is the pod's and stays so, because it is not applied."""
+        """Write `status`, which has no `session`: that is the pod's, and stays so because it is not applied."""
         meta = session.metadata
-        said = msgspec.to_builtins(status)
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
-            "status": _without_nulls({name: value for name, value in said.items() if name != "session"}),
+            "status": _without_nulls(msgspec.to_builtins(status)),
         }
         query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
         path = _session_path(meta.namespace, meta.name) + "/status"

@@ -52,6 +52,11 @@ LogOutCall = Callable[[str, str], Awaitable[str]]
 """`(pod ip, token)` -> why it failed; empty: done."""
 
 
+def pod_back_off(finished: int) -> float:
+    """Seconds until the next pod, after so many in a row that ended before they were ready; the first is replaced at once."""
+    return min(POD_BACK_OFF * 2.0 ** min(finished - 2, 10), MAX_POD_BACK_OFF) if finished > 1 else 0
+
+
 @dataclass
 class _Memory:
     """What this process remembers of one session; all of it may be lost."""
@@ -210,8 +215,7 @@ class Reconciler:
         log.info("pod deleted", cause=cause.value)
         if cause is Cause.FINISHED:
             memory.finished_pods += 1
-            wait = min(POD_BACK_OFF * 2.0 ** (memory.finished_pods - 2), MAX_POD_BACK_OFF) if memory.finished_pods > 1 else 0
-            memory.pod_not_before = self.now() + timedelta(seconds=wait)
+            memory.pod_not_before = self.now() + timedelta(seconds=pod_back_off(memory.finished_pods))
         await self._refresh_pod(key)
 
     def _start_logout(self, key: Key, session: WhatsAppSession, ip: str) -> None:
