@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,11 @@ def kubeconfig(request: pytest.FixtureRequest, repo: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installation(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    there = Installation(
-        kubeconfig, tmp_path_factory.mktemp("installation"), NAMESPACE, kubectl_path=request.config.option.kind_kubectl_bin
-    )
+def installation(request: pytest.FixtureRequest, repo: Path, kubeconfig: Path) -> Installation:
+    """Everything installed. The emulator's certificates stay beside the cluster, so that a kept cluster can be used again."""
+    state = repo / ".pytest-kind" / "installation"
+    state.mkdir(parents=True, exist_ok=True)
+    there = Installation(kubeconfig, state, NAMESPACE, kubectl_path=request.config.option.kind_kubectl_bin)
     there.create_namespace()
     values = there.install_emulator()
     there.install_backend()
@@ -59,8 +61,9 @@ def world(installation: Installation) -> Iterator[World]:
         Forward(installation, "service/wasession-api", 3000) as facade,
         Forward(installation, "service/wa-emulator", 3900) as emulator,
         Forward(installation, "service/sample-backend", 8080) as backend,
+        closing(World(installation, facade.url, ControlClient(emulator.url), backend.url)) as there,
     ):
-        yield World(installation, facade.url, ControlClient(emulator.url), backend.url)
+        yield there
 
 
 @pytest.fixture(autouse=True)

@@ -115,7 +115,7 @@ def test_kubectl_alone_does_it_too(world: World) -> None:
     manifest = {"apiVersion": "wasession.dev/v1alpha1", "kind": "WhatsAppSession", "metadata": {"name": "ventas"}, "spec": {}}
     kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
     code = until(lambda: kubectl("get", "was", "ventas", "-o", "jsonpath={.status.session.qr.code}"), "the QR code", SECONDS)
-    assert "AwaitingScan" in kubectl("get", "was", "ventas")
+    until(lambda: "AwaitingScan" in kubectl("get", "was", "ventas"), "the phase", SECONDS)
     world.phones.scan(ANA, code)
     kubectl("wait", "--for=condition=Ready", "--timeout=60s", "whatsappsession/ventas")
     row = kubectl("get", "was", "ventas", "--no-headers").split()

@@ -25,6 +25,11 @@ class World:
         self._http = httpx.Client(base_url=facade, headers={"X-API-Key": self.key}, timeout=60, trust_env=False)
         self._backend = httpx.Client(base_url=backend, timeout=10, trust_env=False)
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+        self._backend.close()
+
     # The REST API
 
     def call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:  # noqa: ANN401  httpx' own arguments
