@@ -1,8 +1,8 @@
 """Names: session id of the REST API -> object name; object name -> names of its pod and volume.
 
 An id is free text as in the original, within reason: letters (Latin, accents too), digits, spaces and `_.@+:-`,
-1 to 128 characters, not beginning with a space or `.:-`. Surprising: an id that looks as if it had been made by us (`...-` and ten hex digits) is hashed too,
-so that two ids can never meet in one object name.
+1 to 128 characters, not beginning with a space or `.:-`, not ending with a space. Surprising: an id that looks as if it
+had been made by us (`...-` and ten hex digits) is hashed too, so that two ids can never meet in one object name.
 """
 
 import hashlib
