@@ -41,6 +41,8 @@ type config struct {
 	SchedulerArgs         list
 	KubeletArgs           list
 	KubeletConfig         list
+
+	parent int // the process whose end ends the cluster, if any
 }
 
 // A portMapping leads an address of the host to a port of the first node, as kind's extraPortMappings do.

@@ -57,7 +57,7 @@ func up(args []string) {
 		c.refuseChange(&was)
 	}
 	if *parent {
-		defer c.watch(os.Getppid())
+		c.parent = os.Getppid()
 	}
 	c.start()
 }
@@ -83,6 +83,9 @@ func (c *config) start() {
 	c.save()
 	c.credentials()
 	c.mendControlPlane()
+	if c.parent != 0 { // now and not at the end, so that it also removes what could not be started
+		c.watch(c.parent)
+	}
 	if !c.ControlPlaneOnly {
 		for i := 1; i <= c.Nodes; i++ {
 			c.mendNode(c.nodeName(i), i)

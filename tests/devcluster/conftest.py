@@ -43,5 +43,6 @@ def new_cluster(devcluster: str) -> Iterator[Callable[[Path], Cluster]]:
     yield describe
     for cluster in made:
         cluster.run("down")
+    for cluster in made:
         until(lambda c=cluster: not c.processes(), f"the processes of {cluster.directory} to be gone")
         assert not cluster.directory.exists()

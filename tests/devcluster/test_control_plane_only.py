@@ -51,3 +51,11 @@ def test_a_second_one_ends_with_the_process_that_asked_for_it(cluster: Cluster, 
         parent.wait()
     until(lambda: not other.directory.exists() and not other.processes(), "the cluster to be gone")
     assert cluster.run("status").returncode == 0
+
+
+def test_what_could_not_be_started_ends_with_it_too(cluster: Cluster, new_cluster: NewCluster, tmp_path: Path) -> None:
+    other = new_cluster(tmp_path / "other")
+    port = cluster.kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}").rpartition(":")[2]
+    script = f"! {other.devcluster} up --control-plane-only --die-with-parent --port {port}; exit $?"
+    subprocess.run(["sh", "-c", script], env=os.environ | {"DEVCLUSTER_DIR": str(other.directory)}, capture_output=True, check=True)
+    until(lambda: not other.directory.exists() and not other.processes(), "the cluster to be gone")
