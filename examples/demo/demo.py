@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ DIRECTORY = REPO / ".devcluster"
 DEVCLUSTER = str(REPO / "devcluster" / "devcluster")
 FACADE_PORT, EMULATOR_PORT = 30300, 30390  # node ports that devcluster/kind.yaml maps to 127.0.0.1:3000 and :3900
 LONGEST_VALUE = 120
+REACHABLE_SECONDS, POLL_SECONDS = 30, 0.1
 T = TypeVar("T")
 
 
@@ -40,6 +42,20 @@ def start_cluster(*options: str) -> None:
         subprocess.run([DEVCLUSTER, "load", image], cwd=REPO, check=True)
 
 
+def await_answer(url: str) -> None:
+    """Wait until something answers there: kube-proxy learns of a ready pod a moment after everybody else."""
+    end = time.monotonic() + REACHABLE_SECONDS
+    while True:
+        try:
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5).close()
+        except OSError as error:
+            if time.monotonic() > end:
+                raise WalkFailedError(f"{url} does not answer: {error}") from error
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
 def install(*, real: bool) -> Installation:
     """Install everything; returns when operator and facade serve."""
     timed("cluster", lambda: start_cluster(*(["--egress"] if real else [])))
@@ -50,6 +66,8 @@ def install(*, real: bool) -> Installation:
     settings = [f"api.service.type=NodePort,api.service.nodePort={FACADE_PORT}", "settings.apiUrl=http://sample-backend:8080"]
     timed("chart", lambda: there.install_chart(*values, settings=settings))
     timed("rollout", lambda: there.wait_for("sample-backend", *([] if real else ["wa-emulator"])))
+    for url in ("http://127.0.0.1:3000/livez", *([] if real else ["http://127.0.0.1:3900/healthz"])):
+        await_answer(url)
     key = DIRECTORY / "api-key"
     key.touch(mode=0o600)
     key.write_text(there.api_key())
