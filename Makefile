@@ -32,6 +32,7 @@ down: ## end what `make demo` or `make up` started
 .PHONY: test
 test: venv images ## every test: unit, integration, end to end
 	$(PYTEST) -m unit tests
+	@! command -v go >/dev/null || (cd devcluster && go test ./...)
 	$(PYTEST) -m integration tests
 	$(PYTEST) -m e2e tests
 
@@ -55,6 +56,7 @@ lint: venv ## ruff, mypy, import-linter, generated files
 	$(VENV)/bin/lint-imports
 	$(PYTHON) charts/generate.py --check
 	$(PYTHON) crds/reference.py --check
+	@! command -v gofmt >/dev/null || test -z "$$(gofmt -l devcluster | tee /dev/stderr)"
 	test ! -e operator/__init__.py  # it would shadow the standard library
 
 .PHONY: format

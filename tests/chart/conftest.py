@@ -2,7 +2,6 @@
 
 import functools
 import os
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -105,25 +104,9 @@ def refusal(helm: Run, chart: Path) -> Refusal:
     return refused
 
 
-def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nothing on the loopback listens on."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port: int = first.getsockname()[1]
-            try:
-                for following in range(port + 1, port + count):
-                    socket.create_server(("127.0.0.1", following)).close()
-            except (OSError, OverflowError):
-                continue
-        return port
-
-
 @pytest.fixture(scope="session")
 def bare_cluster(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Path of a kubeconfig for a fresh API server, with namespaces that enforce Pod Security `restricted`.
-
-    Its own ports: the other tests' API server may live at the same time.
-    """
+    """Path of a kubeconfig for a fresh API server, with namespaces that enforce Pod Security `restricted`."""
     directory = tmp_path_factory.mktemp("chart") / "cluster"
     devcluster = os.environ.get("DEVCLUSTER", str(repo / "devcluster" / "devcluster"))
     kubectl = os.environ.get("KUBECTL", str(repo / "devcluster" / "kubectl"))
@@ -134,9 +117,8 @@ def bare_cluster(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
 
-    port = free_ports(4)  # the API server's, the controller manager's next to it, and etcd's two
     try:
-        run(devcluster, "up", "--control-plane-only", "--port", str(port), "--etcd-port", str(port + 2))
+        run(devcluster, "up", "--control-plane-only", "--die-with-parent")
         for namespace in (NAMESPACE, "team-a", "team-b", "elsewhere"):
             run(kubectl, "create", "namespace", namespace)
             run(kubectl, "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")

@@ -21,7 +21,7 @@ def api_server(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     kubeconfig = directory / "kubeconfig"
     kubectl = [str(repo / "devcluster" / "kubectl"), f"--kubeconfig={kubeconfig}"]
     try:
-        run(str(repo / "devcluster" / "devcluster"), "up", "--control-plane-only")
+        run(str(repo / "devcluster" / "devcluster"), "up", "--control-plane-only", "--die-with-parent")
         run(*kubectl, "apply", "-f", str(repo / "crds" / "whatsappsession.yaml"))
         run(*kubectl, "wait", "--for=condition=Established", "--timeout=30s", "crd/whatsappsessions.wasession.dev")
         yield kubeconfig
