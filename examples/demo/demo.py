@@ -117,9 +117,10 @@ Running now:
 `make down` ends it."""
 
 PHONE = """
-Ready for a phone. Create a session and show its QR code:
+Ready for a phone. Create a session and draw its QR code (a new one comes every 20 seconds):
   curl -s -X POST -H "X-API-Key: $(cat .devcluster/api-key)" http://127.0.0.1:3000/sessions/cliente1
-  curl -s -H "X-API-Key: $(cat .devcluster/api-key)" http://127.0.0.1:3000/sessions/cliente1/qr
+  export KUBECONFIG=$PWD/.devcluster/kubeconfig PATH=$PWD/.devcluster/bin:$PATH
+  .venv/bin/qr --ascii "$(kubectl -n wasession get was cliente1 -o jsonpath='{.status.session.qr.code}')"
 Then on the phone: WhatsApp, Linked devices, Link a device."""
 
 
