@@ -317,7 +317,8 @@ def test_a_token_that_is_bound_to_no_pod_reports_nothing(pod_of_a: Writer, insta
 
 def test_operator_and_people_are_none_of_the_policys_business(pod_of_a: Writer, objects: client.CustomObjectsApi) -> None:  # noqa: ARG001  the policy works
     status = {"status": {"phase": "AwaitingScan"}}
-    objects.patch_namespaced_custom_object_status(GROUP, VERSION, NAMESPACE, PLURAL, "b", status, _content_type=MERGE)
+    changed = objects.patch_namespaced_custom_object_status(GROUP, VERSION, NAMESPACE, PLURAL, "b", status, _content_type=MERGE)
+    assert changed["status"]["phase"] == "AwaitingScan"
 
 
 def test_the_api_server_finds_nothing_wrong_in_the_policys_expressions(installed: Path) -> None:
