@@ -1,5 +1,6 @@
 """The whole system on a cluster with a node: emulator, sample backend and chart, installed as the demo installs them."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -40,6 +41,13 @@ def kubeconfig(request: pytest.FixtureRequest, repo: Path) -> Path:
     return Path(cluster.kubeconfig_path).absolute()
 
 
+def others_crd(there: Installation) -> bool:
+    """Whether another release of the cluster owns the CRD; only one can."""
+    crds = json.loads(there.kubectl("get", "crd", "-o", "json"))["items"]
+    found = [crd["metadata"].get("annotations", {}) for crd in crds if crd["metadata"]["name"] == "whatsappsessions.wasession.dev"]
+    return bool(found) and found[0].get("meta.helm.sh/release-namespace") != there.namespace
+
+
 @pytest.fixture(scope="session")
 def installation(request: pytest.FixtureRequest, repo: Path, kubeconfig: Path) -> Installation:
     """Everything installed. The emulator's certificates stay beside the cluster, so that a kept cluster can be used again."""
@@ -49,7 +57,8 @@ def installation(request: pytest.FixtureRequest, repo: Path, kubeconfig: Path) -
     there.create_namespace()
     values = there.install_emulator()
     there.install_backend()
-    there.install_chart(values, settings=[f"settings.apiUrl={BACKEND_URL}", "settings.maxSessions=5"])
+    crd = "crds.enabled=" + ("false" if others_crd(there) else "true")
+    there.install_chart(values, settings=[f"settings.apiUrl={BACKEND_URL}", "settings.maxSessions=5", crd])
     there.wait_for("wa-emulator", "sample-backend")
     return there
 
