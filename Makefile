@@ -9,6 +9,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEVCLUSTER := devcluster/devcluster
 PYTEST := $(PYTHON) -m pytest
+# Tests that wait more than they work.
+SIDE_BY_SIDE := -n 3 --dist loadgroup
 DEMO := $(PYTHON) examples/demo/demo.py
 IMAGES := operator session-pod api emulator
 DOCKERFILE_emulator := tests/emulator/Dockerfile
@@ -33,8 +35,8 @@ down: ## end what `make demo` or `make up` started
 test: venv images ## every test: unit, integration, end to end
 	$(PYTEST) -m unit tests
 	@! command -v go >/dev/null || (cd devcluster && go test ./...)
-	$(PYTEST) -m integration tests
-	$(PYTEST) -m e2e tests
+	$(PYTEST) -m integration $(SIDE_BY_SIDE) tests
+	$(PYTEST) -m e2e $(SIDE_BY_SIDE) tests
 
 .PHONY: test-unit
 test-unit: venv ## no process, no network
@@ -42,11 +44,11 @@ test-unit: venv ## no process, no network
 
 .PHONY: test-integration
 test-integration: venv ## a real API server without nodes, real neonize against the emulator
-	$(PYTEST) -m integration tests
+	$(PYTEST) -m integration $(SIDE_BY_SIDE) tests
 
 .PHONY: test-e2e
 test-e2e: venv images ## the whole system on a cluster
-	$(PYTEST) -m e2e tests
+	$(PYTEST) -m e2e $(SIDE_BY_SIDE) tests
 
 .PHONY: lint
 lint: venv ## ruff, mypy, import-linter, generated files

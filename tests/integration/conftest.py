@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+KEEP_PODS = "--controller-manager-arg=--controllers=*,-pod-garbage-collector-controller"
+"""Tests bind pods to nodes that do not exist, and the collector would delete those some time within a minute."""
+
 
 @pytest.fixture(scope="session")
 def api_server(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -21,7 +24,7 @@ def api_server(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     kubeconfig = directory / "kubeconfig"
     kubectl = [str(repo / "devcluster" / "kubectl"), f"--kubeconfig={kubeconfig}"]
     try:
-        run(str(repo / "devcluster" / "devcluster"), "up", "--control-plane-only", "--die-with-parent")
+        run(str(repo / "devcluster" / "devcluster"), "up", "--control-plane-only", "--die-with-parent", KEEP_PODS)
         run(*kubectl, "apply", "-f", str(repo / "crds" / "whatsappsession.yaml"))
         run(*kubectl, "wait", "--for=condition=Established", "--timeout=30s", "crd/whatsappsessions.wasession.dev")
         yield kubeconfig

@@ -40,6 +40,7 @@ from wasession_operator.workqueue import WorkQueue
 log = structlog.get_logger(__name__)
 WATCH_SECONDS = 300  # the server ends a watch then; client-go uses 5 to 10 minutes
 FIRST_LIST_RETRY_SECONDS = 2.0
+SECOND_LIST_SECONDS = 10.0  # by then kopf watches; it tells nothing of what went between our first list and its own
 IDENTITY: Any = "wasession-operator"  # kopf would look the user up, and the image's has no name
 FINISH_SECONDS = 10.0  # what is under way may take so long to end
 EXIT_BAD_SETTING = 2
@@ -131,8 +132,10 @@ async def _first_list(operator: Operator) -> None:
 
 
 async def _resync(operator: Operator, interval: float) -> None:
+    pause = min(SECOND_LIST_SECONDS, interval)
     while True:
-        await asyncio.sleep(interval * random.uniform(0.8, 1.2))  # noqa: S311  jitter
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  jitter
+        pause = interval
         try:
             await operator.intake.resync(operator.cluster)
         except OperatorError as error:

@@ -45,6 +45,7 @@ from wasession_operator.workqueue import WorkQueue
 log = structlog.get_logger(__name__)
 ROUNDS = 12  # the longest way from one state to rest is five
 LOGOUTS_AT_A_TIME = 64
+NEWS_AFTER_SECONDS = 5.0  # what is being deleted is asked after in such steps, should the watch not tell
 POD_BACK_OFF = 10.0  # seconds, doubled with each pod in a row that ended before it was ready; the kubelet's numbers
 MAX_POD_BACK_OFF = 300.0
 
@@ -57,6 +58,12 @@ def pod_back_off(finished: int) -> float:
     return min(POD_BACK_OFF * 2.0 ** min(finished - 2, 10), MAX_POD_BACK_OFF) if finished > 1 else 0
 
 
+def _news_after(observed: Observed) -> float | None:
+    """Seconds after which to ask, if something is being deleted."""
+    going = (observed.pod and observed.pod.deleting) or (observed.claim and observed.claim.deleting)
+    return NEWS_AFTER_SECONDS if going else None
+
+
 @dataclass
 class _Memory:
     """What this process remembers of one session; all of it may be lost."""
@@ -66,6 +73,8 @@ class _Memory:
     logout_failure: str = ""
     refusal: str = ""
     finished_pods: int = 0
+    going_since: datetime | None = None
+    """Since when a pod or claim is being deleted without news of it."""
     pod_not_before: datetime | None = None
 
 
@@ -101,13 +110,16 @@ class Reconciler:
             if observed.name_taken and attempt == 0:  # what does not carry our label is not watched
                 await self._refresh(key)
                 continue
+            if attempt == 0 and self._wants_news(key, observed):
+                await self._refresh(key)
+                continue
             plan = decide(observed, self.policy, self.now())
             self._take_turn(key, observed, plan)
             try:
                 if plan.actions:
                     await self._act(key, observed.session, plan)
                 elif plan.status is None or plan.status == judge.comparable(view.session.status):
-                    return plan.again_after
+                    return min((seconds for seconds in (plan.again_after, _news_after(observed)) if seconds is not None), default=None)
                 else:
                     await self._tell(key, observed.session, plan.status)
             except StaleError as error:
@@ -131,6 +143,18 @@ class Reconciler:
             logout_failure=memory.logout_failure,
             refusal=memory.refusal,
         )
+
+    def _wants_news(self, key: Key, observed: Observed) -> bool:
+        """Whether to ask after what is being deleted: the end of an object is told once, and that one event may be lost."""
+        memory, now = self._memory(key, observed.session), self.now()
+        if _news_after(observed) is None:
+            memory.going_since = None
+            return False
+        if memory.going_since is None or now < memory.going_since + timedelta(seconds=NEWS_AFTER_SECONDS):
+            memory.going_since = memory.going_since or now
+            return False
+        memory.going_since = now
+        return True
 
     def _memory(self, key: Key, session: WhatsAppSession) -> _Memory:
         memory = self._memories.get(key)

@@ -1,9 +1,82 @@
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
 import pytest
 
-from wasession_operator.reconcile import pod_back_off
+from wasession_contract.v1alpha1 import WhatsAppSession
+from wasession_operator import judge
+from wasession_operator.admission import Admission
+from wasession_operator.metrics import Metrics
+from wasession_operator.reconcile import NEWS_AFTER_SECONDS, Reconciler, pod_back_off
+from wasession_operator.rollout import Rollout
+from wasession_operator.store import SessionView, Store
+from wasession_operator.views import ClaimView, Key, PodView
+from wasession_operator.workqueue import WorkQueue
+
+if TYPE_CHECKING:
+    from conftest import Build, FakeTimers
 
 pytestmark = pytest.mark.unit
 
 
 def test_pods_that_end_again_and_again_are_replaced_more_and_more_slowly() -> None:
     assert [pod_back_off(finished) for finished in range(1, 9)] == [0, 10, 20, 40, 80, 160, 300, 300]
+
+
+class Gone:
+    """A cluster in which pod and claim are gone; it counts who asks."""
+
+    def __init__(self, session: WhatsAppSession) -> None:
+        self.session_now: WhatsAppSession | None = session
+        self.asked = 0
+
+    async def session(self, key: Key) -> SessionView | None:  # noqa: ARG002  there is one
+        self.asked += 1
+        return SessionView.of(self.session_now) if self.session_now else None
+
+    async def pod(self, key: Key) -> PodView | None:
+        pass
+
+    async def claim(self, key: Key) -> ClaimView | None:
+        pass
+
+    async def set_finalizers(self, session: WhatsAppSession, finalizers: Iterable[str]) -> SessionView:
+        assert list(finalizers) == []
+        self.session_now = None
+        return SessionView.of(session)
+
+
+async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: "Build", timers: "FakeTimers") -> None:
+    clock = SimpleNamespace(now=build.now)
+
+    def now() -> datetime:
+        return clock.now
+
+    going = build.session(deletion_timestamp=build.now, spec=build.spec(logoutOnDelete=False))
+    claim = build.claim(deleting=True)
+    session = build.with_status(going, judge.status(build.observed(going, None, claim), build.now))
+    cluster, store = Gone(session), Store()
+    store.sessions.put(SessionView.of(session))
+    store.claims.put(claim)
+    queue: WorkQueue[Key] = WorkQueue(timers.call_later, lambda: 1.0)
+    reconciler = Reconciler(
+        cluster=cluster,  # type: ignore[arg-type]
+        store=store,
+        queue=queue,
+        admission=Admission(0),
+        rollout=Rollout(1),
+        renderer=None,  # type: ignore[arg-type]
+        policy=build.policy,
+        metrics=Metrics(store, lambda: 0, lambda: 0),
+        now=now,
+        log_out=None,  # type: ignore[arg-type]
+    )
+    assert await reconciler.reconcile(claim.key) == NEWS_AFTER_SECONDS
+    assert cluster.asked == 0, "not before its time"
+    clock.now += timedelta(seconds=NEWS_AFTER_SECONDS)
+    assert await reconciler.reconcile(claim.key) is None
+    assert cluster.session_now is None, "the finalizer is off"
+    assert store.claims.get(claim.key) is None
+    assert store.sessions.get(claim.key) is None
