@@ -5,6 +5,7 @@ spend most of a start with 10,000 sessions on building models. An object that ca
 that one bad object does not hide the others.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -28,7 +29,8 @@ WATCH_SECONDS = 300  # the server ends a watch then; client-go uses 5 to 10 minu
 SILENCE_SECONDS = 90  # bookmarks come about once a minute, so a longer silence is a dead connection
 WATCH_LIMITS = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=SILENCE_SECONDS)
 PAGE = 500  # client-go's page size
-HTTP_ERROR, HTTP_NOT_FOUND, HTTP_CONFLICT, HTTP_GONE = 400, 404, 409, 410
+HTTP_ERROR, HTTP_NOT_FOUND, HTTP_CONFLICT, HTTP_GONE, HTTP_BUSY = 400, 404, 409, 410, 429
+BUSY_RETRIES, LONGEST_RETRY_AFTER = 3, 2.0  # seconds; a caller waits
 
 
 class _Version(msgspec.Struct, frozen=True, rename="camel"):
@@ -123,13 +125,23 @@ class Cluster:
             request = await self._api.param_serialize(
                 method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
             )
-            response: aiohttp.ClientResponse = (await self._api.call_api(*request, _request_timeout=limits)).response
-            async with response:
+            async with await self._answer(self._api, request, limits) as response:
                 if response.status >= HTTP_ERROR:
                     raise _refusal(response.status, await response.read())
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubernetesUnavailableError(f"{type(error).__name__}: {error}") from error
+
+    async def _answer(self, api: Any, request: tuple[Any, ...], limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:  # noqa: ANN401  the client has no types
+        """The response. A server that is busy (429) has done nothing yet and is asked again, as client-go does."""
+        for _ in range(BUSY_RETRIES):
+            response: aiohttp.ClientResponse = (await api.call_api(*request, _request_timeout=limits)).response
+            if response.status != HTTP_BUSY:
+                return response
+            response.release()
+            await asyncio.sleep(min(_retry_after(response), LONGEST_RETRY_AFTER))
+        last: aiohttp.ClientResponse = (await api.call_api(*request, _request_timeout=limits)).response
+        return last
 
     async def list_all(self) -> tuple[list[WhatsAppSession], str]:
         """All objects and the list's resource version, page by page."""
@@ -188,6 +200,12 @@ class Cluster:
         except KubernetesRefusedError as error:
             if error.status != HTTP_NOT_FOUND:
                 raise
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    """Seconds, from the header; the API server sends whole ones."""
+    told = response.headers.get("Retry-After", "")
+    return float(told) if told.isdigit() else 1.0
 
 
 def _refusal(status: int, body: bytes) -> FacadeError:

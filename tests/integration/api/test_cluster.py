@@ -1,8 +1,11 @@
 """What the facade relies on from the API server: uid preconditions, pages, expired versions."""
 
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 from facade_support import Kube
 
 from wasession_api import cluster as cluster_module
@@ -74,3 +77,47 @@ async def test_a_refusal_is_in_the_api_servers_words(cluster: Cluster) -> None:
     with pytest.raises(KubernetesRefusedError, match=r"spec\.idle\.timeoutSeconds") as refused:
         await cluster.create(body)
     assert refused.value.status == 422
+
+
+@pytest.fixture
+async def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Cluster, list[int]]]:
+    """The client of an API server that answers with these codes, one after the other."""
+    codes: list[int] = []
+
+    async def answer(_: web.Request) -> web.Response:
+        code = codes.pop(0)
+        items = {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"}, "items": []}
+        return web.json_response(items if code == 200 else {"message": "too many requests"}, status=code, headers={"Retry-After": "0"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    cluster_of = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}
+    context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
+    kubeconfig = {"clusters": [cluster_of], "users": [{"name": "u", "user": {}}], "contexts": [context], "current-context": "c"}
+    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    cluster = Cluster("default")
+    await cluster.open()
+    yield cluster, codes
+    await cluster.close()
+    await runner.cleanup()
+
+
+async def test_a_busy_api_server_is_asked_again(busy: tuple[Cluster, list[int]]) -> None:
+    cluster, codes = busy
+    codes += [429, 429, 429, 200]
+    assert await cluster.list_all() == ([], "7")
+    assert codes == []
+
+
+async def test_one_that_stays_busy_is_a_refusal(busy: tuple[Cluster, list[int]]) -> None:
+    cluster, codes = busy
+    codes += [429] * 5
+    with pytest.raises(KubernetesRefusedError, match="429"):
+        await cluster.list_all()
+    assert len(codes) == 1, "four tries"
