@@ -9,8 +9,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEVCLUSTER := devcluster/devcluster
 PYTEST := $(PYTHON) -m pytest
-# Tests that wait more than they work.
-SIDE_BY_SIDE := -n 3 --dist loadgroup
+# For tests that wait more than they work; one file's share a server.
+SIDE_BY_SIDE := -n 3 --dist loadfile
 DEMO := $(PYTHON) examples/demo/demo.py
 IMAGES := operator session-pod api emulator
 DOCKERFILE_emulator := tests/emulator/Dockerfile
@@ -36,7 +36,8 @@ test: venv images ## every test: unit, integration, end to end
 	$(PYTEST) -m unit tests
 	@! command -v go >/dev/null || (cd devcluster && go test ./...)
 	$(PYTEST) -m integration $(SIDE_BY_SIDE) tests
-	$(PYTEST) -m e2e $(SIDE_BY_SIDE) tests
+	$(PYTEST) -m e2e $(SIDE_BY_SIDE) tests/devcluster
+	$(PYTEST) -m e2e tests/e2e
 
 .PHONY: test-unit
 test-unit: venv ## no process, no network
@@ -48,7 +49,8 @@ test-integration: venv ## a real API server without nodes, real neonize against 
 
 .PHONY: test-e2e
 test-e2e: venv images ## the whole system on a cluster
-	$(PYTEST) -m e2e $(SIDE_BY_SIDE) tests
+	$(PYTEST) -m e2e $(SIDE_BY_SIDE) tests/devcluster
+	$(PYTEST) -m e2e tests/e2e
 
 .PHONY: lint
 lint: venv ## ruff, mypy, import-linter, generated files

@@ -24,13 +24,6 @@ def pytest_configure(config: pytest.Config) -> None:
             setattr(config.option, option, shutil.which(theirs) if kind else str(REPO / "devcluster" / ours))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares an installation when tests run side by side: a file, or all of tests/e2e."""
-    for item in items:
-        group = item.path.parent if item.path.parent == REPO / "tests" / "e2e" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(REPO))))
-
-
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """The repository's root."""
