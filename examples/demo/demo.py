@@ -90,7 +90,7 @@ def shortened(value: object) -> object:
 def show(outcome: Outcome) -> None:
     """Print one command of the README, its answer and its time; draw the QR code where there is one."""
     print(f"\n\x1b[1m{outcome.step.heading}\x1b[0m")
-    print("".join(f"$ {line}\n" if not line.startswith(" ") else f"  {line}\n" for line in outcome.step.commands.splitlines()), end="")
+    print("$ " + outcome.step.commands.replace("\n", "\n  "))
     try:
         answer = json.loads(outcome.output)
     except json.JSONDecodeError:
