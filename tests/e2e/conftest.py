@@ -58,7 +58,8 @@ def installation(request: pytest.FixtureRequest, repo: Path, kubeconfig: Path) -
     values = there.install_emulator()
     there.install_backend()
     crd = "crds.enabled=" + ("false" if others_crd(there) else "true")
-    there.install_chart(values, settings=[f"settings.apiUrl={BACKEND_URL}", "settings.maxSessions=5", crd])
+    settings = [f"settings.apiUrl={BACKEND_URL}", "settings.maxSessions=5", "settings.maxReconnectAttempts=0", crd]
+    there.install_chart(values, settings=settings)  # never giving up: a slow machine may take long to bring the emulator back
     there.wait_for("wa-emulator", "sample-backend")
     return there
 

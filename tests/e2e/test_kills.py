@@ -31,7 +31,7 @@ def flow(world: World, disturb: Callable[[], None]) -> None:
     world.connected("cliente1")
     since = world.phones.mark()
     world.post_until_done("/sessions/cliente1/send", {"number": LUIS, "message": "sigo aquí"})
-    assert "sigo aquí" in world.texts_to(LUIS, since)
+    until(lambda: "sigo aquí" in world.texts_to(LUIS, since), "the text on Luis' phone", SECONDS)
     before = len(world.backend_messages(ANA))
     world.phones.incoming(LUIS, ANA, "hola")
     disturb()
@@ -71,7 +71,7 @@ def test_the_emulated_whatsapp_is_killed_while_connected(world: World) -> None:
     world.connected("cliente1")
     since = world.phones.mark()
     world.post_until_done("/sessions/cliente1/send", {"number": LUIS, "message": "de vuelta"})
-    assert world.texts_to(LUIS, since) == ["de vuelta"]
+    until(lambda: world.texts_to(LUIS, since) == ["de vuelta"], "the text on Luis' phone", SECONDS)
 
 
 def test_sessions_stay_connected_while_operator_and_facade_are_away(world: World) -> None:

@@ -42,7 +42,7 @@ def test_a_session_lives_from_create_to_delete(world: World) -> None:
     since = world.phones.mark()
     sent = world.call("POST", "/sessions/cliente1/send", json={"number": LUIS, "message": "Hola, Luis"})
     assert sent.json() == {"success": True, "message": "Mensaje enviado correctamente", "session_id": "cliente1"}
-    assert world.texts_to(LUIS, since) == ["Hola, Luis"]
+    until(lambda: world.texts_to(LUIS, since) == ["Hola, Luis"], "the text on Luis' phone", SECONDS)
 
     before = len(world.backend_messages(ANA))
     world.phones.incoming(LUIS, ANA, "¿Hay pan?")

@@ -62,8 +62,17 @@ class World:
         return until(ask, f"POST {path} to succeed", SECONDS)
 
     def create(self, session_id: str) -> None:
-        answer = self.call("POST", f"/sessions/{session_id}")
-        assert answer.status_code == 200, answer.text
+        """Create a session; where the facade went away before it answered, the cluster tells whether it is to be asked again."""
+
+        def ask() -> bool:
+            try:
+                answer = self.call("POST", f"/sessions/{session_id}")
+            except httpx.TransportError:
+                return self.object("was", session_id) is not None
+            assert answer.status_code == 200, answer.text
+            return True
+
+        until(ask, f"{session_id} to be created", SECONDS)
 
     def qr(self, session_id: str) -> str:
         """The session's QR code, once there is one."""
@@ -145,9 +154,8 @@ class World:
         return answer
 
     def texts_to(self, number: str, since: int = 0) -> list[str]:
-        """Texts that the phone of `number` received and decrypted."""
-        return [
-            message["decrypted"]["contact"]["text"]
-            for message in self.phones.log(since, kind="message")
-            if message["to_number"] == number and "contact" in message["decrypted"]
-        ]
+        """Texts that the phone of `number` decrypted, at once or after it had asked for the message again (as phones do)."""
+        again = {message["id"]: message["text"] for message in self.phones.log(since, kind="message_retried") if message["text"]}
+        sent = [message for message in self.phones.log(since, kind="message") if message["to_number"] == number]
+        texts = [message["decrypted"].get("contact", {}).get("text") or again.get(message["id"]) for message in sent]
+        return [text for text in texts if text]
