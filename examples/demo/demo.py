@@ -38,8 +38,7 @@ def timed(what: str, act: Callable[[], T]) -> T:
 def start_cluster(*options: str) -> None:
     """Start the cluster and put the images in; both only where they are missing."""
     subprocess.run([DEVCLUSTER, "up", "--config", str(REPO / "devcluster" / "kind.yaml"), *options], cwd=REPO, check=True)
-    for image in IMAGES:
-        subprocess.run([DEVCLUSTER, "load", image], cwd=REPO, check=True)
+    subprocess.run([DEVCLUSTER, "load", *IMAGES], cwd=REPO, check=True)
 
 
 def await_answer(url: str) -> None:
@@ -56,7 +55,7 @@ def await_answer(url: str) -> None:
             return
 
 
-def install(*, real: bool) -> Installation:
+def install(*, real: bool) -> None:
     """Install everything; returns when operator and facade serve."""
     timed("cluster", lambda: start_cluster(*(["--egress"] if real else [])))
     there = Installation(DIRECTORY / "kubeconfig", DIRECTORY)
@@ -71,7 +70,6 @@ def install(*, real: bool) -> Installation:
     key = DIRECTORY / "api-key"
     key.touch(mode=0o600)
     key.write_text(there.api_key())
-    return there
 
 
 def shortened(value: object) -> object:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from wasession_api import memory, presenter
@@ -16,6 +16,8 @@ from wasession_api.texts import Case, Doing
 from wasession_contract.podwire import ErrorCode, SendRequest
 
 log = logging.getLogger(__name__)
+AskPod = Callable[[str, str], Awaitable[Answer]]
+"""`(pod ip, session uid)` -> the answer; raises PodError."""
 
 
 class Service:
@@ -79,36 +81,37 @@ class Service:
 
     async def chats(self, session_id: str) -> Answer:
         """`GET /sessions/:id/chats`."""
-        self.store.need_synced()
-        entry = self.store.get(session_id)
-        if entry is None:
-            return presenter.say(Case.CHATS_UNKNOWN)
-        ip = _address(entry)
-        if ip is None:
-            return presenter.say(Case.CHATS_NOT_CONNECTED)
-        try:
-            return presenter.chats(session_id, await self._pods.chats(ip, entry.session.metadata.uid))
-        except PodError as error:
-            if error.code is ErrorCode.NOT_CONNECTED:
-                return presenter.say(Case.CHATS_NOT_CONNECTED)
-            return presenter.failed(Doing.CHATS, _pod_details(session_id, error))
+
+        async def ask(ip: str, uid: str) -> Answer:
+            return presenter.chats(session_id, await self._pods.chats(ip, uid))
+
+        return await self._read_from_pod(session_id, ask, Doing.CHATS, unknown=Case.CHATS_UNKNOWN, not_connected=Case.CHATS_NOT_CONNECTED)
 
     async def messages(self, session_id: str, chat_id: str, limit: int) -> Answer:
         """`GET /sessions/:id/chats/:chatId/messages`."""
+
+        async def ask(ip: str, uid: str) -> Answer:
+            return presenter.messages(session_id, chat_id, await self._pods.messages(ip, uid, chat_id, limit))
+
+        return await self._read_from_pod(
+            session_id, ask, Doing.MESSAGES, unknown=Case.MESSAGES_UNKNOWN, not_connected=Case.MESSAGES_NOT_CONNECTED
+        )
+
+    async def _read_from_pod(self, session_id: str, ask: AskPod, doing: Doing, *, unknown: Case, not_connected: Case) -> Answer:
+        """What the pod of a connected session answers, or why it cannot be asked."""
         self.store.need_synced()
         entry = self.store.get(session_id)
         if entry is None:
-            return presenter.say(Case.MESSAGES_UNKNOWN)
+            return presenter.say(unknown)
         ip = _address(entry)
         if ip is None:
-            return presenter.say(Case.MESSAGES_NOT_CONNECTED)
+            return presenter.say(not_connected)
         try:
-            found = await self._pods.messages(ip, entry.session.metadata.uid, chat_id, limit)
+            return await ask(ip, entry.session.metadata.uid)
         except PodError as error:
             if error.code is ErrorCode.NOT_CONNECTED:
-                return presenter.say(Case.MESSAGES_NOT_CONNECTED)
-            return presenter.failed(Doing.MESSAGES, _pod_details(session_id, error))
-        return presenter.messages(session_id, chat_id, found)
+                return presenter.say(not_connected)
+            return presenter.failed(doing, _pod_details(session_id, error))
 
     def health(self) -> Answer:
         """`GET /health`."""
