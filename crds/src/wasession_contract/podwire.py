@@ -30,8 +30,39 @@ class Env(StrEnum):
     RECONNECT_MAX_ATTEMPTS = "WASESSION_RECONNECT_MAX_ATTEMPTS"
     RECONNECT_INITIAL_DELAY_SECONDS = "WASESSION_RECONNECT_INITIAL_DELAY_SECONDS"
     RECONNECT_MAX_DELAY_SECONDS = "WASESSION_RECONNECT_MAX_DELAY_SECONDS"
+    PROXY_URL = "WASESSION_PROXY_URL"
+    """`http://[USER:PASSWORD@]HOST:PORT` or `socks5://...`: the way to WhatsApp; from the Secret that `spec.proxy` names."""
+    WEBHOOKS = "WASESSION_WEBHOOKS"
+    """JSON list of `WebhookSetting`."""
+    WEBHOOK_SECRET = "WASESSION_WEBHOOK_SECRET_"  # noqa: S105  a variable's name
+    """With the webhook's index behind it: the key of its signatures; from the Secret that its `secretRef` names."""
+    PACING_MESSAGES_PER_MINUTE = "WASESSION_PACING_MESSAGES_PER_MINUTE"
+    PACING_BURST = "WASESSION_PACING_BURST"
+    PACING_MESSAGES_PER_DAY = "WASESSION_PACING_MESSAGES_PER_DAY"
+    LOG_FORMAT = "WASESSION_LOG_FORMAT"
+    """`text` (the original's lines) or `json`. Set by extra environment, as all that follow."""
     LOG_MESSAGE_TEXT = "WASESSION_LOG_MESSAGE_TEXT"
-    """`true`: log lines hold the text of messages, as the original's did. Unset: only its length. Set by extra environment."""
+    """`true`: log lines hold the text of messages, as the original's did. Unset: only its length."""
+    JOURNAL_MAX_MESSAGES = "WASESSION_JOURNAL_MAX_MESSAGES"
+    """Messages that the journal keeps; the oldest go first."""
+    JOURNAL_MAX_PENDING = "WASESSION_JOURNAL_MAX_PENDING"
+    """Deliveries that wait for the backend, and as many for each webhook; what is dropped beyond is counted."""
+    JOURNAL_MAX_AGE_DAYS = "WASESSION_JOURNAL_MAX_AGE_DAYS"
+    """Messages and waiting deliveries older than this go."""
+    MEDIA_MAX_BYTES = "WASESSION_MEDIA_MAX_BYTES"
+    """Largest media file that is sent."""
+    MEDIA_ALLOWED_NETWORKS = "WASESSION_MEDIA_ALLOWED_NETWORKS"
+    """CIDRs, separated by commas, from which media is fetched although they are private. Unset: none."""
+    REPORT_MINOR_SECONDS = "WASESSION_REPORT_MINOR_SECONDS"
+    """How often at most `lastActivity` and the backlog alone are written to the object."""
+
+
+class WebhookSetting(msgspec.Struct, frozen=True):
+    """One webhook in `Env.WEBHOOKS`; `signed`: its key is in `Env.WEBHOOK_SECRET` with the webhook's index."""
+
+    url: str
+    events: tuple[str, ...]
+    signed: bool = False
 
 
 class ErrorCode(StrEnum):
@@ -55,22 +86,91 @@ class ErrorCode(StrEnum):
     """409: the same Idempotency-Key is being sent now."""
     ACK_TIMEOUT = "ack_timeout"
     """504: WhatsApp did not acknowledge in time; whether it has the message is unknown."""
+    PACING_LIMITED = "pacing_limited"
+    """429: the session's own limit of sends; `retryAfterSeconds` says when to try again."""
+    MEDIA_TOO_LARGE = "media_too_large"
+    """422: the file is larger than the installation allows."""
+    MEDIA_UNFETCHABLE = "media_unfetchable"
+    """422: the URL cannot be fetched, or must not be; the message says why."""
+    MESSAGE_UNKNOWN = "message_unknown"
+    """422: the message to reply to or to mark is not in the journal."""
+    ALREADY_PAIRED = "already_paired"
+    """409: a pairing code was asked for, but the session is linked."""
+    PAIRING_REFUSED = "pairing_refused"
+    """422: WhatsApp gave no pairing code; the message says why."""
+    DELIVERY_UNKNOWN = "delivery_unknown"
+    """404: no dead letter has this id."""
     INTERNAL = "internal"
     """500: a defect; the log has the details."""
 
 
-class Error(msgspec.Struct, frozen=True):
-    """Body of every error answer."""
+class Error(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Body of every error answer; `retryAfterSeconds` with `pacing_limited` alone."""
 
     code: ErrorCode
     message: str
+    retry_after_seconds: int | None = None
 
 
-class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`POST /v1/messages`: `to` is digits with the country code, or a JID; `text` is not empty."""
+class MediaKind(StrEnum):
+    """What a media message is shown as. `voice` is a voice note, `audio` a file to play."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    VOICE = "voice"
+    DOCUMENT = "document"
+
+
+class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file to send: by `url` or `base64`, one of the two. `mimetype` None: found out; `filename` is for documents."""
+
+    kind: MediaKind
+    url: str | None = None
+    base64: str | None = None
+    mimetype: str | None = None
+    filename: str | None = None
+    caption: str | None = None
+
+
+class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """`POST /v1/messages`: `to` is digits with the country code, or a JID; `text` (not empty) or `media`, one of the two.
+
+    `reply_to` is the id of a message of this chat that the journal holds.
+    """
 
     to: str
-    text: str
+    text: str | None = None
+    media: Media | None = None
+    reply_to: str | None = None
+
+
+class Activity(StrEnum):
+    """What the other side sees us do."""
+
+    COMPOSING = "composing"
+    RECORDING = "recording"
+    PAUSED = "paused"
+
+
+class ActivityRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/activity`: the typing indicator in the chat with `to`."""
+
+    to: str
+    activity: Activity
+
+
+class ReadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/read`: mark messages of a chat as read; `ids` None: all that came since the last of our own."""
+
+    chat: str
+    ids: tuple[str, ...] | None = None
+
+
+class PairingCodeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/pairing-code`: digits with the country code of the account's phone."""
+
+    phone: str
 
 
 class SendResponse(msgspec.Struct, frozen=True):
@@ -101,7 +201,10 @@ class Chat(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Message(msgspec.Struct, frozen=True, rename="camel"):
-    """One message of `GET /v1/chats/{jid}/messages`; `sender` is a JID, `timestamp` seconds since 1970."""
+    """One message of `GET /v1/chats/{jid}/messages`; `sender` is a JID, `timestamp` seconds since 1970.
+
+    `status` of our own messages: `sent`, `delivered`, `read` or `played`.
+    """
 
     id: str
     sender: str
@@ -110,6 +213,18 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
     timestamp: int
     type: str
     has_media: bool
+    status: str | None = None
+
+
+class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
+    """One event that a webhook did not take, in `GET /v1/webhooks/dead-letters`; `at` in seconds since 1970."""
+
+    id: str
+    event: str
+    url: str
+    attempts: int
+    last_error: str
+    at: int
 
 
 def token(internal_key: bytes, session_uid: str) -> str:

@@ -132,6 +132,14 @@ class Reconnect(_Struct, frozen=True, kw_only=True):
     max_delay_seconds: int = 30
 
 
+class Pacing(_Struct, frozen=True, kw_only=True):
+    """Limits of sends, 0: none. A token bucket of `burst` messages is filled at `messages_per_minute`; the day is UTC's."""
+
+    messages_per_minute: int = 0
+    burst: int = 5
+    messages_per_day: int = 0
+
+
 class Idle(_Struct, frozen=True, kw_only=True):
     """Clean-up of sessions that are not connected. 1,800 s is the original's `SESSION_TIMEOUT`."""
 
@@ -176,6 +184,7 @@ class Spec(_Struct, frozen=True, kw_only=True):
     device_name: str | None = None
     pairing: Pairing = Pairing()
     reconnect: Reconnect = Reconnect()
+    pacing: Pacing = Pacing()
     idle: Idle = Idle()
     backend: Backend = Backend()
     webhooks: tuple[Webhook, ...] = ()

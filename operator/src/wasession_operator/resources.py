@@ -13,7 +13,7 @@ from typing import Any, Self
 import msgspec
 
 from wasession_contract import names, podwire
-from wasession_contract.podwire import Env
+from wasession_contract.podwire import Env, WebhookSetting
 from wasession_contract.v1alpha1 import (
     API_VERSION,
     KIND,
@@ -99,8 +99,10 @@ class Renderer:
         """Ours first, so that the template's may refer to them, and ours win."""
         ours = self._values(session)
         entries: list[Manifest] = [{"name": name, "value": value} for name, value in ours.items()]
-        entries.append({"name": Env.POD_UID, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}})
-        return entries + [entry for entry in extra if entry["name"] not in ours and entry["name"] != Env.POD_UID]
+        entries.append({"name": str(Env.POD_UID), "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}})
+        entries += _secrets(session.spec)
+        taken = {entry["name"] for entry in entries}
+        return entries + [entry for entry in extra if entry["name"] not in taken]
 
     def _values(self, session: WhatsAppSession) -> dict[str, str]:
         meta, spec = session.metadata, session.spec
@@ -117,7 +119,12 @@ class Renderer:
             Env.RECONNECT_MAX_ATTEMPTS: str(spec.reconnect.max_attempts),
             Env.RECONNECT_INITIAL_DELAY_SECONDS: str(spec.reconnect.initial_delay_seconds),
             Env.RECONNECT_MAX_DELAY_SECONDS: str(spec.reconnect.max_delay_seconds),
+            Env.PACING_MESSAGES_PER_MINUTE: str(spec.pacing.messages_per_minute),
+            Env.PACING_BURST: str(spec.pacing.burst),
+            Env.PACING_MESSAGES_PER_DAY: str(spec.pacing.messages_per_day),
         }
+        if spec.webhooks:
+            values[Env.WEBHOOKS] = msgspec.json.encode(_webhooks(spec)).decode()
         return {str(name): str(value) for name, value in values.items()}
 
     def token(self, session: WhatsAppSession) -> str:
@@ -159,7 +166,20 @@ def owner(session: WhatsAppSession) -> Manifest:
 
 def session_hash(spec: Spec) -> str:
     """The half of the hash that is the session's own: over the fields of `spec` that its pod is made of."""
-    return _half((spec.device_name, spec.backend.url, spec.pairing, spec.reconnect, spec.restarted_at))
+    return _half(
+        (spec.device_name, spec.backend.url, spec.pairing, spec.reconnect, spec.pacing, spec.webhooks, spec.proxy, spec.restarted_at)
+    )
+
+
+def _webhooks(spec: Spec) -> list[WebhookSetting]:
+    return [WebhookSetting(one.url, tuple(one.events), one.secret_ref is not None) for one in spec.webhooks]
+
+
+def _secrets(spec: Spec) -> list[Manifest]:
+    """What comes from Secrets of the session's namespace; the kubelet starts no container while one is missing."""
+    references = [(str(Env.PROXY_URL), spec.proxy.secret_ref)] if spec.proxy else []
+    references += [(f"{Env.WEBHOOK_SECRET}{i}", one.secret_ref) for i, one in enumerate(spec.webhooks) if one.secret_ref]
+    return [{"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}} for name, ref in references]
 
 
 def _labels(session: WhatsAppSession) -> dict[str, str]:

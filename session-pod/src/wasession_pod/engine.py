@@ -1,15 +1,17 @@
 """What the pod needs from a WhatsApp client: a small protocol, so that another engine can take neonize's place.
 
 Every method blocks and is called from a worker thread. Events come from the engine's own threads, in their order.
-Surprising: `on_message` must have stored the message when it returns, because WhatsApp may already think it delivered.
+Surprising: `on_news` must have stored the message when it returns, because WhatsApp may already think it delivered.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
 import msgspec
+
+from wasession_contract.podwire import Activity, MediaKind
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -23,6 +25,12 @@ class Account(msgspec.Struct, frozen=True):
 
 class QRShown(msgspec.Struct, frozen=True):
     """A QR code to scan."""
+
+    code: str
+
+
+class PairingCodeShown(msgspec.Struct, frozen=True):
+    """A code to type into the phone, `ABCD-EFGH`."""
 
     code: str
 
@@ -59,7 +67,7 @@ class Faulted(msgspec.Struct, frozen=True):
     message: str
 
 
-EngineEvent = QRShown | QRSetUsedUp | Scanned | Connected | Disconnected | Wedged | Faulted
+EngineEvent = QRShown | PairingCodeShown | QRSetUsedUp | Scanned | Connected | Disconnected | Wedged | Faulted
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -76,11 +84,69 @@ class Received(msgspec.Struct, frozen=True):
     push_name: str = ""
 
 
+class Receipt(msgspec.Struct, frozen=True):
+    """The other side has our messages `ids` of `chat`: `status` is `delivered`, `read` or `played`; seconds since 1970."""
+
+    chat: str
+    ids: tuple[str, ...]
+    status: str
+    timestamp: int
+
+
+class ChatInfo(msgspec.Struct, frozen=True):
+    """What history sync or a group's news say of a chat; None: nothing."""
+
+    id: str
+    name: str | None = None
+    unread_count: int | None = None
+    pinned: bool | None = None
+    archived: bool | None = None
+
+
+class History(msgspec.Struct, frozen=True):
+    """A part of the account's past: chats and their messages. None of it is news to a backend."""
+
+    chats: tuple[ChatInfo, ...]
+    messages: tuple[Received, ...]
+
+
+News = Received | Receipt | History
+
+
 class Sent(msgspec.Struct, frozen=True):
     """WhatsApp's acknowledgement; `timestamp` in seconds since 1970."""
 
     id: str
     timestamp: int
+
+
+class Quoted(msgspec.Struct, frozen=True):
+    """The message that is replied to."""
+
+    id: str
+    sender: str
+    text: str
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A text message."""
+
+    text: str
+    quoted: Quoted | None = None
+
+
+class File(msgspec.Struct, frozen=True):
+    """A media message; `caption` and `filename` may be empty."""
+
+    kind: MediaKind
+    data: bytes
+    mimetype: str
+    filename: str = ""
+    caption: str = ""
+    quoted: Quoted | None = None
+
+
+Outgoing = Text | File
 
 
 class Refusal(Enum):
@@ -113,8 +179,17 @@ class Engine(Protocol):
     def stop(self) -> bool:
         """End the connection, keep the credentials. False if the client would not end in time."""
 
-    def send_text(self, to: str, text: str) -> Sent:
+    def send(self, to: str, message: Outgoing) -> Sent:
         """Send and wait for WhatsApp's acknowledgement. Raises EngineError."""
+
+    def pairing_code(self, phone: str) -> str:
+        """Ask for a code that pairs this device with the account of `phone`, instead of the QR code. Raises EngineError."""
+
+    def show_activity(self, to: str, activity: Activity) -> None:
+        """Show the chat with `to` that we type, record, or stopped. Raises EngineError."""
+
+    def mark_read(self, chat: str, sender: str, ids: Sequence[str]) -> None:
+        """Mark `sender`'s messages as read. Raises EngineError."""
 
     def account(self) -> Account | None:
         """The linked account, if connected."""
@@ -124,7 +199,7 @@ class Engine(Protocol):
 
 
 EventSink = Callable[[EngineEvent], None]
-MessageSink = Callable[[Received], None]
+NewsSink = Callable[[News], None]
 
 
 class NoEngine:
@@ -137,9 +212,21 @@ class NoEngine:
         """Nothing to end."""
         return True
 
-    def send_text(self, to: str, text: str) -> Sent:
+    def send(self, to: str, _message: Outgoing) -> Sent:
         """Refuse."""
-        raise EngineError(Refusal.NOT_CONNECTED, f"no WhatsApp client runs; {len(text)} characters for {to} were not sent")
+        raise EngineError(Refusal.NOT_CONNECTED, f"no WhatsApp client runs; the message for {to} was not sent")
+
+    def pairing_code(self, _phone: str) -> str:
+        """Refuse."""
+        raise EngineError(Refusal.NOT_CONNECTED, "no WhatsApp client runs")
+
+    def show_activity(self, _to: str, _activity: Activity) -> None:
+        """Refuse."""
+        raise EngineError(Refusal.NOT_CONNECTED, "no WhatsApp client runs")
+
+    def mark_read(self, _chat: str, _sender: str, _ids: Sequence[str]) -> None:
+        """Refuse."""
+        raise EngineError(Refusal.NOT_CONNECTED, "no WhatsApp client runs")
 
     def account(self) -> Account | None:
         """None."""

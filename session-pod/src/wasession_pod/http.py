@@ -106,7 +106,7 @@ class _Calls:
 
     async def send(self, request: web.Request) -> web.Response:
         body = await _body(request, SendRequest)
-        if not body.text.strip():
+        if not body.text or not body.text.strip():
             raise BadRequestError("text: must not be empty")
         if len(body.text) > MAX_TEXT:
             raise BadRequestError(f"text: {len(body.text)} characters; WhatsApp takes {MAX_TEXT}")

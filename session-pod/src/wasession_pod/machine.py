@@ -9,13 +9,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from wasession_contract.v1alpha1 import QR, LastDisconnect, Reconnect, SessionState
+from wasession_contract.v1alpha1 import QR, LastDisconnect, PairingCode, Reconnect, SessionState
 from wasession_pod import disconnects
 from wasession_pod.disconnects import Follow
-from wasession_pod.engine import Account, Connected, Disconnected, EngineEvent, Faulted, QRSetUsedUp, QRShown, Scanned, Wedged
+from wasession_pod.engine import (
+    Account,
+    Connected,
+    Disconnected,
+    EngineEvent,
+    Faulted,
+    PairingCodeShown,
+    QRSetUsedUp,
+    QRShown,
+    Scanned,
+    Wedged,
+)
 
 FIRST_QR_SECONDS = 60  # WhatsApp accepts the first QR code of a set for 60 s
 NEXT_QR_SECONDS = 20  # and each further one for 20 s
+PAIRING_CODE_SECONDS = 160  # a pairing code lives as long as the connection's whole QR set: 60 + 5 * 20 s
 QR_GRACE_SECONDS = 15  # without a new code so long after the last one expired, the set counts as used up
 LOGIN_SECONDS = 60  # scanned, or connecting again, but not logged in for so long: a lost attempt
 START_SECONDS = 60  # neither QR code nor login so long after the start: a lost attempt
@@ -30,6 +42,7 @@ class State:
     at: SessionState = SessionState.STARTING
     account: Account | None = None
     qr: QR | None = None
+    pairing_code: PairingCode | None = None
     qr_count: int = 0
     attempts: int = 0
     next_attempt_at: datetime | None = None
@@ -109,7 +122,7 @@ def step(state: State, event: Event, now: datetime, jitter: float) -> Step:  # n
             return _woke(state, now, jitter)
         case Wedged():
             return (state, ()) if state.at in RESTING else (replace(_clear(state), at=SessionState.STARTING), (FreshStart(),))
-        case QRShown() | QRSetUsedUp() | Scanned() | Connected() | Disconnected():
+        case QRShown() | PairingCodeShown() | QRSetUsedUp() | Scanned() | Connected() | Disconnected():
             if _is_late(state, event):
                 return state, ()
             return _engine(state, event, now, jitter)
@@ -117,7 +130,7 @@ def step(state: State, event: Event, now: datetime, jitter: float) -> Step:  # n
             assert_never(event)
 
 
-_Word = QRShown | QRSetUsedUp | Scanned | Connected | Disconnected
+_Word = QRShown | PairingCodeShown | QRSetUsedUp | Scanned | Connected | Disconnected
 
 
 def _is_late(state: State, event: _Word) -> bool:
@@ -135,6 +148,10 @@ def _engine(state: State, event: _Word, now: datetime, jitter: float) -> Step:
             expires = _after(now, NEXT_QR_SECONDS if state.qr_count else FIRST_QR_SECONDS)
             shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None, qr=QR(code=code, expires_at=expires))
             return replace(shown, qr_count=state.qr_count + 1, wake_at=_after(expires, QR_GRACE_SECONDS)), ()
+        case PairingCodeShown(code):
+            expires = _after(now, PAIRING_CODE_SECONDS)
+            shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None)
+            return replace(shown, pairing_code=PairingCode(code=code, expires_at=expires), wake_at=_after(expires, QR_GRACE_SECONDS)), ()
         case QRSetUsedUp():  # the connection held for the whole set, so earlier attempts are forgotten
             return replace(_clear(state), at=SessionState.STARTING, attempts=0), (FreshStart(),)
         case Scanned():
@@ -197,7 +214,7 @@ def _woke(state: State, now: datetime, jitter: float) -> Step:
 
 def _clear(state: State) -> State:
     """Drop what belongs to the state that is being left."""
-    return replace(state, qr=None, next_attempt_at=None, wake_at=None, connected_since=None, message=None)
+    return replace(state, qr=None, pairing_code=None, next_attempt_at=None, wake_at=None, connected_since=None, message=None)
 
 
 def _rest(state: State, at: SessionState, message: str) -> State:

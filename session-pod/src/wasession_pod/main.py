@@ -21,7 +21,7 @@ from aiohttp import web
 from wasession_contract.podwire import DATA_DIR, PORT
 from wasession_contract.v1alpha1 import LastDisconnect
 from wasession_pod import credentials, http, logs, settings
-from wasession_pod.engine import Engine, EventSink, MessageSink
+from wasession_pod.engine import Engine, EventSink, NewsSink
 from wasession_pod.journal import Journal, JournalError
 from wasession_pod.machine import State
 from wasession_pod.pod import Pod
@@ -61,10 +61,10 @@ async def _run(arguments: argparse.Namespace) -> None:
     linked = credentials.account(config.data_dir)
     state = State(policy=config.reconnect, account=linked, attempts=carried.attempts, last_disconnect=carried.last_disconnect)
 
-    def make_engine(on_event: EventSink, on_message: MessageSink) -> Engine:
+    def make_engine(on_event: EventSink, on_news: NewsSink) -> Engine:
         from wasession_pod.whatsapp import NeonizeEngine  # noqa: PLC0415  loads Go, and may fail: then the pod says why
 
-        return NeonizeEngine(data_dir=config.data_dir, device_name=config.device_name, on_event=on_event, on_message=on_message)
+        return NeonizeEngine(data_dir=config.data_dir, device_name=config.device_name, on_event=on_event, on_news=on_news)
 
     pod = Pod(config, journal, state=state, make_engine=make_engine, server=server, fresh_start=_fresh_start)
     stop = asyncio.Event()

@@ -18,7 +18,19 @@ from wasession_contract.podwire import ErrorCode
 from wasession_contract.v1alpha1 import SessionReport, SessionState
 from wasession_pod import credentials, logs, machine
 from wasession_pod.backend import Backend
-from wasession_pod.engine import Disconnected, Engine, EngineError, EngineEvent, EventSink, Faulted, MessageSink, NoEngine, Received, Wedged
+from wasession_pod.engine import (
+    Disconnected,
+    Engine,
+    EngineError,
+    EngineEvent,
+    EventSink,
+    Faulted,
+    News,
+    NewsSink,
+    NoEngine,
+    Received,
+    Wedged,
+)
 from wasession_pod.inbound import TEXT
 from wasession_pod.jids import number_of
 from wasession_pod.journal import Journal, JournalError
@@ -34,7 +46,7 @@ CLIENT_SECONDS = 60  # a client that takes longer to start or stop is replaced b
 DRAIN_SECONDS = 2  # stopping: for sends under way, and again for the client; the pod has 5 s in all
 THREADS = 4
 
-EngineMaker = Callable[[EventSink, MessageSink], Engine]
+EngineMaker = Callable[[EventSink, NewsSink], Engine]
 _T = TypeVar("_T")
 
 
@@ -222,8 +234,11 @@ class Pod:
 
     # Messages.
 
-    def _received(self, message: Received) -> None:
+    def _received(self, news: News) -> None:
         """On the engine's thread: the message is in the journal before anything else happens."""
+        if not isinstance(news, Received):
+            return
+        message = news
         try:
             new = self.journal.record(message, pending=self._backend.enabled and not message.from_me)
         except JournalError as error:

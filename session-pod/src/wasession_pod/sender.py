@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from wasession_contract.podwire import ErrorCode, SendResponse
-from wasession_pod.engine import Engine, EngineError, Received, Refusal, Sent
+from wasession_pod.engine import Engine, EngineError, Received, Refusal, Sent, Text
 from wasession_pod.inbound import TEXT
 from wasession_pod.journal import Journal, JournalError, Outcome
 
@@ -80,7 +80,7 @@ class Sender:
     async def _send(self, to: str, text: str, key: str | None) -> Sent:
         if why := "the pod is stopping" if self._closing else self._not_ready():
             raise SendError(ErrorCode.NOT_CONNECTED, why)
-        call = asyncio.get_running_loop().run_in_executor(self._executor, self._engine.send_text, to, text)
+        call = asyncio.get_running_loop().run_in_executor(self._executor, self._engine.send, to, Text(text))
         self._in_flight[call] = time.monotonic()
         call.add_done_callback(lambda done: self._acknowledged(done, to, text, key))
         await asyncio.wait([call], timeout=ACK_SECONDS)

@@ -23,6 +23,7 @@ def session_report(state: State, pod_uid: str, backend: BackendReport, last_acti
         jid=account.jid if account else None,
         lid=account.lid if account else None,
         qr=state.qr,
+        pairing_code=state.pairing_code,
         reconnect_attempts=state.attempts,
         next_attempt_at=state.next_attempt_at,
         last_disconnect=msgspec.structs.replace(last, message=last.message[:MAX_MESSAGE]) if last else None,

@@ -12,7 +12,7 @@ import ctypes
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,9 @@ from neonize.exc import NeonizeError
 from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+from neonize.utils.enum import ChatPresence, ChatPresenceMedia, ReceiptType
 
+from wasession_contract.podwire import Activity
 from wasession_pod import credentials, disconnects, inbound, jids
 from wasession_pod.engine import (
     Account,
@@ -34,12 +36,14 @@ from wasession_pod.engine import (
     EngineEvent,
     EventSink,
     Faulted,
-    MessageSink,
+    NewsSink,
+    Outgoing,
     QRSetUsedUp,
     QRShown,
     Refusal,
     Scanned,
     Sent,
+    Text,
     Wedged,
 )
 
@@ -73,13 +77,13 @@ class _Client(NewClient):  # type: ignore[misc]  # neonize is untyped
 
 
 class NeonizeEngine:
-    """`engine.Engine` by neonize. `on_event` and `on_message` are called on neonize's threads."""
+    """`engine.Engine` by neonize. `on_event` and `on_news` are called on neonize's threads."""
 
-    def __init__(self, *, data_dir: Path, device_name: str, on_event: EventSink, on_message: MessageSink) -> None:
+    def __init__(self, *, data_dir: Path, device_name: str, on_event: EventSink, on_news: NewsSink) -> None:
         self._name = f"{credentials.path(data_dir)}{_OPTIONS}"
         self._props = DeviceProps(os=device_name, platformType=DeviceProps.CHROME)
         self._on_event = on_event
-        self._on_message = on_message
+        self._on_news = on_news
         self._lock = threading.Lock()  # Go's map of clients has none
         self._client: _Client | None = None
         self._thread: threading.Thread | None = None
@@ -120,17 +124,39 @@ class NeonizeEngine:
         thread.join(STOP_SECONDS)
         return not thread.is_alive()
 
-    def send_text(self, to: str, text: str) -> Sent:
+    def send(self, to: str, message: Outgoing) -> Sent:
         """Send and wait for the acknowledgement (whatsmeow: 75 s at most, longer only if the connection goes meanwhile)."""
+        if not isinstance(message, Text):
+            raise EngineError(Refusal.REFUSED, "media is not sent yet")
         with self._connected_client() as client:
-            user, _, server = to.partition("@")
-            address = JID(User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False)
             try:
-                response = client.send_message(address, Message(conversation=text))
+                response = client.send_message(_address(to), Message(conversation=message.text))
             except NeonizeError as error:
                 words = str(error)
                 raise EngineError(next((r for part, r in _SEND_ERRORS if part in words.lower()), Refusal.REFUSED), words) from None
         return Sent(response.ID, inbound.seconds(response.Timestamp))
+
+    def pairing_code(self, phone: str) -> str:
+        """A code for `phone`, good while the connection shows QR codes; only before pairing."""
+        with self._locked(LOCK_SECONDS) as mine:
+            client = self._client
+            if not mine or client is None or self._logged_in:
+                raise EngineError(Refusal.NOT_CONNECTED, "the client is not waiting to be paired")
+            try:
+                return str(client.PairPhone(phone, show_push_notification=True))
+            except NeonizeError as error:
+                raise EngineError(Refusal.REFUSED, str(error)) from None
+
+    def show_activity(self, to: str, activity: Activity) -> None:
+        """Show the chat with `to` what we do."""
+        state, media = _ACTIVITIES[activity]
+        with self._connected_client() as client, _refusals():
+            client.send_chat_presence(_address(to), state, media)
+
+    def mark_read(self, chat: str, sender: str, ids: Sequence[str]) -> None:
+        """Send read receipts."""
+        with self._connected_client() as client, _refusals():
+            client.mark_read(*ids, chat=_address(chat), sender=_address(sender), receipt=ReceiptType.READ)
 
     def account(self) -> Account | None:
         """The linked account, if connected."""
@@ -223,7 +249,7 @@ class NeonizeEngine:
 
     def _message(self, event: Any) -> None:  # noqa: ANN401  protobuf
         if message := inbound.received(event):
-            self._on_message(message)
+            self._on_news(message)
         self._last_event = time.monotonic()
 
 
@@ -248,6 +274,26 @@ _DISCONNECTS: dict[type, Callable[[Any], Disconnected]] = {
     wa.TemporaryBanEv: _temporary_ban,
     wa.ClientOutdatedEv: lambda _event: Disconnected(disconnects.CLIENT_OUTDATED),
     wa.ConnectFailureEv: _login_refused,
+}
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except NeonizeError as error:
+        raise EngineError(Refusal.REFUSED, str(error)) from None
+
+
+def _address(jid: str) -> JID:
+    user, _, server = jid.partition("@")
+    return JID(User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False)
+
+
+_ACTIVITIES = {
+    Activity.COMPOSING: (ChatPresence.CHAT_PRESENCE_COMPOSING, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT),
+    Activity.RECORDING: (ChatPresence.CHAT_PRESENCE_COMPOSING, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_AUDIO),
+    Activity.PAUSED: (ChatPresence.CHAT_PRESENCE_PAUSED, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT),
 }
 
 

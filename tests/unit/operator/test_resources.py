@@ -72,6 +72,20 @@ def test_the_environment_has_ours_first_and_ours_win(build: Build) -> None:
     assert list(env)[-1] == "SESSION_FILE"
 
 
+def test_secrets_reach_the_pod_by_reference_alone(build: Build) -> None:
+    hooks = [{"url": "https://a/h"}, {"url": "https://b/h", "secretRef": {"name": "hook", "key": "k"}, "events": ["message.ack"]}]
+    env = _env(build, proxy={"secretRef": {"name": "way"}}, webhooks=hooks, pacing={"messagesPerMinute": 20})
+    assert env["WASESSION_PROXY_URL"] == {"secretKeyRef": {"name": "way", "key": "value"}}
+    assert env["WASESSION_WEBHOOK_SECRET_1"] == {"secretKeyRef": {"name": "hook", "key": "k"}}
+    assert "WASESSION_WEBHOOK_SECRET_0" not in env
+    assert msgspec.json.decode(env["WASESSION_WEBHOOKS"]) == [
+        {"url": "https://a/h", "events": ["message"], "signed": False},
+        {"url": "https://b/h", "events": ["message.ack"], "signed": True},
+    ]
+    assert (env["WASESSION_PACING_MESSAGES_PER_MINUTE"], env["WASESSION_PACING_BURST"]) == ("20", "5")
+    assert "WASESSION_WEBHOOKS" not in _env(build)
+
+
 def test_what_a_spec_leaves_out_is_the_installations(build: Build) -> None:
     env = _env(build)
     assert (env["WASESSION_DEVICE_NAME"], env["WASESSION_BACKEND_URL"], env["WASESSION_SESSION_ID"]) == (

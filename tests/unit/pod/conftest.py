@@ -2,16 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from wasession_contract.podwire import token, token_sha256
+from wasession_contract.podwire import Activity, token, token_sha256
 from wasession_contract.v1alpha1 import Reconnect
 from wasession_pod import credentials
-from wasession_pod.engine import Account, EngineError, EngineEvent, EventSink, MessageSink, Received, Refusal, Sent
+from wasession_pod.engine import Account, EngineError, EngineEvent, EventSink, NewsSink, Outgoing, Received, Refusal, Sent, Text
 from wasession_pod.journal import Journal
 from wasession_pod.machine import State
 from wasession_pod.pod import Pod
@@ -31,10 +31,10 @@ class FakeEngine:
         self.gate = threading.Event()
         self.gate.set()
         self.on_event: Callable[[EngineEvent], None] = print
-        self.on_message: Callable[[Received], None] = print
+        self.on_news: Callable[[Received], None] = print
 
-    def make(self, on_event: EventSink, on_message: MessageSink) -> "FakeEngine":
-        self.on_event, self.on_message = on_event, on_message
+    def make(self, on_event: EventSink, on_news: NewsSink) -> "FakeEngine":
+        self.on_event, self.on_news = on_event, on_news
         return self
 
     def connect(self) -> None:
@@ -44,12 +44,24 @@ class FakeEngine:
         self.calls.append("stop")
         return True
 
-    def send_text(self, to: str, text: str) -> Sent:
-        self.sent.append((to, text))
+    def send(self, to: str, message: Outgoing) -> Sent:
+        self.sent.append((to, message.text if isinstance(message, Text) else message.caption))
         self.gate.wait(10)
         if self.refusal:
             raise self.refusal
         return Sent(f"id-{len(self.sent)}", 1700000000)
+
+    def pairing_code(self, phone: str) -> str:
+        self.calls.append(f"pairing_code {phone}")
+        if self.refusal:
+            raise self.refusal
+        return "ABCD-EFGH"
+
+    def show_activity(self, to: str, activity: Activity) -> None:
+        self.calls.append(f"{activity} {to}")
+
+    def mark_read(self, chat: str, sender: str, ids: Sequence[str]) -> None:
+        self.calls.append(f"read {chat} {sender} {' '.join(ids)}")
 
     def account(self) -> Account | None:
         return self.known

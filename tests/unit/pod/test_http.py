@@ -189,7 +189,7 @@ async def test_a_logout_that_cannot_reach_whatsapp_keeps_the_credentials(call: C
 
 async def test_chats_and_messages_come_from_live_traffic(call: Caller) -> None:
     for number in range(3):
-        call.shell.engine.on_message(
+        call.shell.engine.on_news(
             Received(
                 f"m{number}",
                 CONTACT,

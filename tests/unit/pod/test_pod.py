@@ -63,23 +63,23 @@ async def test_the_push_name_is_asked_for_until_it_is_known(shell: Any) -> None:
 
 async def test_a_message_is_in_the_journal_when_the_engine_goes_on(make_shell: Callable[..., Awaitable[Any]]) -> None:
     shell = await make_shell(backend_url="http://127.0.0.1:9")
-    await asyncio.to_thread(shell.engine.on_message, message(1))
+    await asyncio.to_thread(shell.engine.on_news, message(1))
     assert shell.pod.journal.backlog() == 1
-    await asyncio.to_thread(shell.engine.on_message, message(2, from_me=True))
+    await asyncio.to_thread(shell.engine.on_news, message(2, from_me=True))
     assert shell.pod.journal.backlog() == 1, "what the account itself wrote is not for the backend"
     await shell.settle()
     assert shell.pod.report().last_activity is not None
 
 
 async def test_without_a_backend_nothing_waits(shell: Any) -> None:  # noqa: ANN401
-    await asyncio.to_thread(shell.engine.on_message, message(1))
+    await asyncio.to_thread(shell.engine.on_news, message(1))
     assert shell.pod.journal.backlog() == 0
 
 
 async def test_a_journal_that_fails_ends_in_failed_with_the_credentials_kept(shell: Any) -> None:  # noqa: ANN401
     shell.link()
     shell.pod.journal.close()
-    shell.engine.on_message(message(1))
+    shell.engine.on_news(message(1))
     await shell.until(lambda: shell.pod.report().state is SessionState.FAILED)
     await shell.until(lambda: shell.engine.calls == ["connect", "stop"])
     assert "journal" in shell.pod.report().message

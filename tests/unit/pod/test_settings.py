@@ -47,7 +47,7 @@ def test_what_is_left_out_has_the_originals_defaults() -> None:
         (Env.RECONNECT_MAX_ATTEMPTS, "-1", "0 or more"),
         (Env.RECONNECT_MAX_ATTEMPTS, "five", "whole number"),
         (Env.RECONNECT_INITIAL_DELAY_SECONDS, "0", "1 or more"),
-        (Env.RECONNECT_MAX_DELAY_SECONDS, "1.5", "whole seconds"),
+        (Env.RECONNECT_MAX_DELAY_SECONDS, "1.5", "whole number"),
         (Env.TOKEN_SHA256, "short", "64 hex digits"),
         (Env.PAIRING_METHOD, "NFC", "use QR or Code"),
         (Env.LOG_MESSAGE_TEXT, "perhaps", "true or false"),
@@ -66,5 +66,19 @@ def test_what_the_operator_must_set_is_missed(key: Env) -> None:
     assert (load({k: v for k, v in GOOD.items() if k is not key}).problem or "").startswith(f"{key} is not set")
 
 
-def test_pairing_by_code_is_refused_in_words() -> None:
-    assert "QR code only" in (load(GOOD | {Env.PAIRING_METHOD: "Code"}).problem or "")
+def test_pairing_by_code_needs_a_phone_number() -> None:
+    assert "digits with the country code" in (load(GOOD | {Env.PAIRING_METHOD: "Code"}).problem or "")
+
+
+def test_a_secret_is_never_shown_in_a_problem() -> None:
+    problem = load(GOOD | {Env.PROXY_URL: "ftp://user:geheim@proxy:21"}).problem or ""
+    assert Env.PROXY_URL in problem
+    assert "geheim" not in problem
+
+
+def test_webhooks_come_with_their_secrets() -> None:
+    hooks = '[{"url": "http://a", "events": ["message"]}, {"url": "http://b", "events": ["message.ack"], "signed": true}]'
+    settings = load(GOOD | {Env.WEBHOOKS: hooks, "WASESSION_WEBHOOK_SECRET_1": "k"})
+    assert settings.problem is None
+    assert [(one.url, one.secret) for one in settings.webhooks] == [("http://a", None), ("http://b", "k")]
+    assert "WASESSION_WEBHOOK_SECRET_1" in (load(GOOD | {Env.WEBHOOKS: hooks}).problem or "")
