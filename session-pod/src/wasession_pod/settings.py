@@ -178,7 +178,8 @@ def _webhooks(reader: _Reader) -> tuple[Webhook, ...]:
     def secret(index: int) -> str:
         return reader.require_secret(f"{Env.WEBHOOK_SECRET}{index}")
 
-    told = reader.read(Env.WEBHOOKS, _webhook_settings, (), "a JSON list of webhooks")
+    none: tuple[WebhookSetting, ...] = ()
+    told = reader.read(Env.WEBHOOKS, _webhook_settings, none, "a JSON list of webhooks")
     return tuple(Webhook(one.url, one.events, secret(index) if one.signed else None) for index, one in enumerate(told))
 
 
