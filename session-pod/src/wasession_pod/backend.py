@@ -10,9 +10,8 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, assert_never
 
-import aiohttp
 import msgspec
 
 from wasession_contract.v1alpha1 import BackendReport, BackendState
@@ -20,13 +19,16 @@ from wasession_pod import jids
 from wasession_pod.journal import Journal, JournalError, Pending
 from wasession_pod.logs import SessionLog
 from wasession_pod.sender import Sender, SendError
+from wasession_pod.web import websocket
+from wasession_pod.web.websocket import Binary, Ponged, Text, WebSocket
+from wasession_pod.web.wire import WebError
 
 BATCH = 100
 PING_SECONDS = 20
 OPEN_SECONDS = 10
 FIRST_DELAY_SECONDS = 1.0
 MAX_DELAY_SECONDS = 30.0
-MAX_FRAME_BYTES = 1 << 20
+MAX_MESSAGE = 1 << 20  # characters
 MAX_REQUESTS = 1000  # requests of the backend that wait to be sent; then its socket is read no further
 
 
@@ -97,33 +99,31 @@ class Backend:
         if self._url is None:
             return
         failures = 0
-        async with aiohttp.ClientSession() as http:
-            while True:
-                if (number := self._number()) is None:
-                    await self._sleep_until_woken()
-                    continue
-                try:
-                    opened = await self._converse(http, self._url, number)
-                except Exception:  # noqa: BLE001  the task's outermost loop
-                    self._log.error("Conexión con el backend")
-                    opened = False
-                failures = 0 if opened else failures + 1
-                if self._number() is not None:
-                    delay = min(FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10), MAX_DELAY_SECONDS)
-                    await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311  jitter
+        while True:
+            if (number := self._number()) is None:
+                await self._sleep_until_woken()
+                continue
+            try:
+                opened = await self._converse(self._url, number)
+            except Exception:  # noqa: BLE001  the task's outermost loop
+                self._log.error("Conexión con el backend")
+                opened = False
+            failures = 0 if opened else failures + 1
+            if self._number() is not None:
+                delay = min(FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10), MAX_DELAY_SECONDS)
+                await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311  jitter
 
     async def _sleep_until_woken(self) -> None:
         self._wake.clear()
         if self._number() is None:
             await self._wake.wait()
 
-    async def _converse(self, http: aiohttp.ClientSession, url: str, number: str) -> bool:
+    async def _converse(self, url: str, number: str) -> bool:
         """One connection, until it ends or WhatsApp does. False if it could not be opened."""
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
-                socket = await http.ws_connect(socket_url(url, number), autoping=False, max_msg_size=MAX_FRAME_BYTES)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            self._log.say("⚠️", f"Backend no disponible: {error or type(error).__name__}", logging.WARNING)
+            socket = await websocket.connect(socket_url(url, number), seconds=OPEN_SECONDS, max_bytes=MAX_MESSAGE)
+        except WebError as error:
+            self._log.say("⚠️", f"Backend no disponible: {error}", logging.WARNING)
             return False
         self._log.say("🔌", "Conectado al backend")
         self._change(BackendState.CONNECTED)
@@ -135,15 +135,13 @@ class Backend:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
                 part.result()
-        except (aiohttp.ClientError, ConnectionError):
+        except WebError:
             pass  # the loop opens it again
         finally:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
-            with contextlib.suppress(aiohttp.ClientError, ConnectionError, TimeoutError):
-                async with asyncio.timeout(1):
-                    await socket.close()
+            await socket.close()
             self._change(BackendState.DISCONNECTED)
         self._log.say("🔌", "Backend desconectado")
         return True
@@ -152,14 +150,14 @@ class Backend:
         self._state = state
         self._on_change()
 
-    async def _deliver(self, socket: aiohttp.ClientWebSocketResponse, number: str) -> None:
+    async def _deliver(self, socket: WebSocket, number: str) -> None:
         """Send what waits, then a ping with the last sequence number; silence to a ping ends the connection."""
         last = 0
         while self._number() == number:
             self._wake.clear()
             batch = self._journal.pending(last, BATCH)
             for item in batch:
-                await socket.send_str(_delivery(item, number))
+                await socket.send(_delivery(item, number))
                 last = item.seq
             if not batch:
                 with contextlib.suppress(TimeoutError):
@@ -176,20 +174,19 @@ class Backend:
                 return
             self.delivered += len(batch)
 
-    async def _read(self, socket: aiohttp.ClientWebSocketResponse, requests: asyncio.Queue[Request]) -> None:
+    async def _read(self, socket: WebSocket, requests: asyncio.Queue[Request]) -> None:
         while True:
-            frame = await socket.receive()
-            match frame.type:
-                case aiohttp.WSMsgType.TEXT:
-                    await self._take(frame.data, requests)
-                case aiohttp.WSMsgType.PING:
-                    await socket.pong(frame.data)
-                case aiohttp.WSMsgType.PONG:
-                    self._acknowledge(bytes(frame.data))
-                case aiohttp.WSMsgType.BINARY:
+            match frame := await socket.receive():
+                case Text(text):
+                    await self._take(text, requests)
+                case Ponged(payload):
+                    self._acknowledge(payload)
+                case Binary():
                     self._log.say("⚠️", "Mensaje binario del backend ignorado", logging.WARNING)
-                case _:
+                case None:
                     return
+                case _:
+                    assert_never(frame)
 
     def _acknowledge(self, payload: bytes) -> None:
         if payload.isdigit():

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import msgspec
-from aiohttp import web
 
 from wasession_contract.podwire import DATA_DIR, PORT
 from wasession_contract.v1alpha1 import LastDisconnect
@@ -26,6 +25,7 @@ from wasession_pod.journal import Journal, JournalError
 from wasession_pod.machine import State
 from wasession_pod.pod import Pod
 from wasession_pod.reports import SERVICE_ACCOUNT, ApiServer, api_server_url
+from wasession_pod.web.server import Server
 
 CARRIED = "WASESSION_CARRIED"
 CLOSE_SECONDS = 0.5  # for HTTP calls under way at the end
@@ -57,7 +57,9 @@ async def _run(arguments: argparse.Namespace) -> None:
     config = settings.load(os.environ, data_dir=arguments.data_dir, port=arguments.port)
     journal, config = _open_journal(config)
     carried = msgspec.json.decode(os.environ.pop(CARRIED, "{}"), type=Carried)
-    server = ApiServer(arguments.api_server, config.namespace, config.name, arguments.service_account_dir) if arguments.api_server else None
+    api_server = (
+        ApiServer(arguments.api_server, config.namespace, config.name, arguments.service_account_dir) if arguments.api_server else None
+    )
     linked = credentials.account(config.data_dir)
     state = State(policy=config.reconnect, account=linked, attempts=carried.attempts, last_disconnect=carried.last_disconnect)
 
@@ -66,17 +68,23 @@ async def _run(arguments: argparse.Namespace) -> None:
 
         return NeonizeEngine(data_dir=config.data_dir, device_name=config.device_name, on_event=on_event, on_news=on_news)
 
-    pod = Pod(config, journal, state=state, make_engine=make_engine, server=server, fresh_start=_fresh_start)
+    pod = Pod(config, journal, state=state, make_engine=make_engine, server=api_server, fresh_start=_fresh_start)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(http.application(pod, config.token_sha256), access_log=None, shutdown_timeout=CLOSE_SECONDS)
-    await runner.setup()
-    await web.TCPSite(runner, arguments.host, config.port).start()
+    application = http.Application(pod, config.token_sha256)
+    server = Server(application, limit=application.limit, refuse=http.refuse_request)
+    await server.start(arguments.host, config.port)
     pod.start()
     await stop.wait()
     await pod.stop()
-    await runner.cleanup()
+    await server.close(CLOSE_SECONDS)
+
+
+def _api_server(arguments: argparse.Namespace, config: settings.Settings) -> ApiServer | None:
+    if not arguments.api_server:
+        return None
+    return ApiServer(arguments.api_server, config.namespace, config.name, arguments.service_account_dir)
 
 
 def _open_journal(config: settings.Settings) -> tuple[Journal, settings.Settings]:

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiohttp
 import msgspec
 
 from wasession_contract.v1alpha1 import GROUP, PLURAL, VERSION, BackendReport, SessionReport
 from wasession_pod.logs import SessionLog
+from wasession_pod.web.client import Channel
+from wasession_pod.web.wire import WebError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 COALESCE_SECONDS = 0.05
@@ -39,35 +40,32 @@ class ApiServer:
     def __init__(self, base: str, namespace: str, name: str, directory: Path = SERVICE_ACCOUNT) -> None:
         self._url = f"{base}/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}/status"
         self._directory = directory
-        self._http: aiohttp.ClientSession | None = None
+        self._channel: Channel | None = None
 
     async def patch(self, report: SessionReport) -> None:
         """Write the report. Raises ReportError."""
         body = msgspec.json.encode({"status": {"session": report}})
         try:
             token = (self._directory / "token").read_text().strip()
-            http = self._session()
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"}
-            async with http.patch(self._url, data=body, headers=headers) as answer:
-                if answer.status >= 300:  # noqa: PLR2004  HTTP
-                    raise ReportError(f"{answer.status} {(await answer.text())[:300]}")
-        except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
-            await self.close()  # a CA that was renewed is read again
+            answer = await self._open().request("PATCH", self._url, headers=headers, body=body, seconds=REQUEST_SECONDS)
+        except (WebError, OSError) as error:
+            self.close()  # a CA that was renewed is read again
             raise ReportError(str(error) or type(error).__name__) from None
+        if answer.status >= 300:  # noqa: PLR2004  HTTP
+            raise ReportError(f"{answer.status} {answer.body[:300].decode(errors='replace')}")
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connection."""
-        if self._http:
-            await self._http.close()
-            self._http = None
+        if self._channel:
+            self._channel.close()
+            self._channel = None
 
-    def _session(self) -> aiohttp.ClientSession:
-        if self._http is None:
+    def _open(self) -> Channel:
+        if self._channel is None:
             ca = self._directory / "ca.crt"
-            context = ssl.create_default_context(cafile=str(ca)) if self._url.startswith("https:") else False
-            timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=1), timeout=timeout, trust_env=False)
-        return self._http
+            self._channel = Channel(tls=ssl.create_default_context(cafile=str(ca)) if self._url.startswith("https:") else None)
+        return self._channel
 
 
 def api_server_url(environ: Mapping[str, str]) -> str | None:

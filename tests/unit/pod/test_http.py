@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession
 
 from wasession_contract.podwire import ErrorCode
 from wasession_contract.v1alpha1 import SessionState
 from wasession_pod import http
 from wasession_pod.engine import Connected, Disconnected, EngineError, QRShown, Received, Refusal
+from wasession_pod.web.server import Server
 
 pytestmark = pytest.mark.unit
 CONTACT = "573009999999@s.whatsapp.net"
@@ -40,8 +41,12 @@ class Caller:
 async def call(shell: Any, bearer: str) -> AsyncIterator[Caller]:  # noqa: ANN401
     from wasession_contract.podwire import token_sha256  # noqa: PLC0415
 
-    async with TestClient(TestServer(http.application(shell.pod, token_sha256(bearer)))) as client:
+    application = http.Application(shell.pod, token_sha256(bearer))
+    server = Server(application, limit=application.limit, refuse=http.refuse_request)
+    port = await server.start("127.0.0.1", 0)
+    async with ClientSession(f"http://127.0.0.1:{port}") as client:
         yield Caller(client, bearer, shell)
+    await server.close(0)
 
 
 async def test_probes_and_metrics_need_no_token(call: Caller) -> None:

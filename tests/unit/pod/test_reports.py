@@ -134,7 +134,7 @@ async def test_the_patch_deletes_by_null_and_reads_the_token_for_every_request(t
         (tmp_path / "token").write_text("third")
         with pytest.raises(ReportError, match="403"):
             await api.patch(report())
-        await api.close()
+        api.close()
     assert [(path, token) for path, token, _ in seen] == [
         ("/apis/wasession.dev/v1alpha1/namespaces/ns/whatsappsessions/cliente1/status", f"Bearer {token}")
         for token in ("first", "second", "third")

@@ -1,0 +1,145 @@
+"""The calls of the pod's HTTP API, one function each, and the table of them.
+
+Surprising: `/readyz` says nothing of WhatsApp. A session that waits for its QR code to be scanned is ready, because
+it serves; where WhatsApp stands is in `GET /v1/session` and in the object's status.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from wasession_contract.podwire import SendRequest
+from wasession_contract.v1alpha1 import SessionReport
+from wasession_pod import jids
+from wasession_pod.journal import Journal
+from wasession_pod.sender import Sender
+from wasession_pod.web.server import Request, Response
+
+MAX_TEXT = 65_536  # WhatsApp's own limit of a text message
+MAX_KEY = 255
+DEFAULT_MESSAGES = 50  # the contract's default
+MAX_MESSAGES = 1000
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_T = TypeVar("_T")
+
+
+class Session(Protocol):
+    """What the calls need to know of the session."""
+
+    journal: Journal
+    sender: Sender
+
+    def report(self) -> SessionReport:
+        """The session's state."""
+
+    def metrics(self) -> bytes:
+        """Prometheus text."""
+
+    def is_alive(self) -> bool:
+        """Whether nothing hangs for good."""
+
+    def is_ready(self) -> bool:
+        """Whether the volume works."""
+
+    async def logout(self) -> None:
+        """Unlink the device and wipe its credentials. Raises SendError."""
+
+
+class BadRequestError(Exception):
+    """The request is not what the call takes; the message names the field."""
+
+
+async def _livez(session: Session, _request: Request) -> Response:
+    return _probe(good=session.is_alive())
+
+
+async def _readyz(session: Session, _request: Request) -> Response:
+    return _probe(good=session.is_ready())
+
+
+async def _metrics(session: Session, _request: Request) -> Response:
+    return Response(body=session.metrics(), content_type=METRICS_TYPE)
+
+
+async def _session(session: Session, _request: Request) -> Response:
+    return json_response(session.report())
+
+
+async def _send(session: Session, request: Request) -> Response:
+    body = read(request, SendRequest)
+    if not body.text or not body.text.strip():
+        raise BadRequestError("text: must not be empty")
+    if len(body.text) > MAX_TEXT:
+        raise BadRequestError(f"text: {len(body.text)} characters; WhatsApp takes {MAX_TEXT}")
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise BadRequestError(f"Idempotency-Key: use 1 to {MAX_KEY} characters")
+    to = recipient("to", body.to)
+    return json_response(await session.sender.send(to, body.text, key))
+
+
+async def _logout(session: Session, _request: Request) -> Response:
+    await session.logout()
+    return json_response(session.report())
+
+
+async def _chats(session: Session, _request: Request) -> Response:
+    return json_response(session.journal.chats())
+
+
+async def _messages(session: Session, request: Request) -> Response:
+    chat = recipient("chat", request.match["jid"])
+    raw = request.query.get("limit", str(DEFAULT_MESSAGES))
+    limit = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 9 else 0  # noqa: PLR2004  no use for more digits
+    if limit < 1:
+        raise BadRequestError(f"limit: {raw[:60]!r} is not a whole number from 1 to {MAX_MESSAGES}")
+    return json_response(session.journal.messages(chat, min(limit, MAX_MESSAGES)))
+
+
+class Call(NamedTuple):
+    """One row of the table; `max_body` in bytes, None: the usual limit."""
+
+    method: str
+    path: str
+    handler: Callable[[Session, Request], Awaitable[Response]]
+    max_body: int | None = None
+
+
+ROUTES = (
+    Call("GET", "/livez", _livez),
+    Call("GET", "/readyz", _readyz),
+    Call("GET", "/metrics", _metrics),
+    Call("GET", "/v1/session", _session),
+    Call("POST", "/v1/messages", _send),
+    Call("POST", "/v1/logout", _logout),
+    Call("GET", "/v1/chats", _chats),
+    Call("GET", "/v1/chats/{jid}/messages", _messages),
+)
+
+
+def read(request: Request, wanted: type[_T]) -> _T:
+    """The body as `wanted`. Raises BadRequestError, naming the field."""
+    try:
+        return msgspec.json.decode(request.body, type=wanted)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(f"body: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequestError('body: not JSON; send an object such as {"to": "573001234567", "text": "Hola"}') from None
+
+
+def recipient(field: str, text: str) -> str:
+    """The JID that `text` means. Raises BadRequestError, naming the field."""
+    try:
+        return jids.recipient(text)
+    except ValueError as error:
+        raise BadRequestError(f"{field}: {error}") from None
+
+
+def json_response(body: object, status: int = 200) -> Response:
+    """An answer with a JSON body."""
+    return Response(status, msgspec.json.encode(body))
+
+
+def _probe(*, good: bool) -> Response:
+    return Response(200 if good else 503, b"ok\n" if good else b"not ok\n", "text/plain; charset=utf-8")
