@@ -41,7 +41,7 @@ def set_up() -> None:
     handler = logging.StreamHandler(os.fdopen(_log_fd, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False))
     handler.setFormatter(_Formatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO)
-    for name in ("whatsmeow", "Whatsmeow", "neonize", "aiohttp", "asyncio"):
+    for name in ("whatsmeow", "Whatsmeow", "neonize", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)  # text, images and documents need no ffmpeg
 

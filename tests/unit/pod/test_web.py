@@ -3,12 +3,14 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, WSMsgType, web
 from aiohttp.test_utils import TestServer
 
+from waemulator import pki
 from wasession_pod.web import websocket
 from wasession_pod.web.client import Channel, request
 from wasession_pod.web.server import Request, Response, Server
@@ -32,14 +34,25 @@ async def serving(handler: Callable[[Request], object] = echo, limit: int = 100)
     port = await server.start("127.0.0.1", 0)
     yield server, port
     await server.close(0)
+    for _ in range(10):  # until the transports are closed
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
-async def peer(talk: Talk) -> AsyncIterator[str]:
+async def peer(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A server that says what the test wants, byte by byte."""
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)  # type: ignore[arg-type]
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    talks = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
+        await talk(reader, writer)  # type: ignore[misc]
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    yield f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     server.close()
+    await asyncio.gather(*talks, return_exceptions=True)
 
 
 async def raw(port: int, data: bytes) -> bytes:
@@ -157,7 +170,6 @@ async def test_a_peer_that_answers_badly_is_an_error_with_its_address(answer: by
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
-        writer.close()
 
     async with peer(talk) as url:
         with pytest.raises(WebError, match=words) as caught:
@@ -166,9 +178,8 @@ async def test_a_peer_that_answers_badly_is_an_error_with_its_address(answer: by
 
 
 async def test_a_peer_that_never_answers_is_given_up() -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
     async with peer(talk) as url:
         with pytest.raises(WebError, match=r"did not answer within 0\.05 s"):
@@ -184,7 +195,6 @@ async def test_a_kept_connection_that_was_closed_meanwhile_is_opened_anew() -> N
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await writer.drain()
-        writer.close()
 
     async with peer(talk) as url, Channel() as channel:
         for _ in range(2):
@@ -226,14 +236,24 @@ def test_an_unusable_url_is_named(url: str) -> None:
         parse(url)
 
 
-async def test_an_untrusted_certificate_is_refused() -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+async def test_only_a_certificate_of_a_known_authority_is_trusted(tmp_path: Path) -> None:
+    keys = pki.create(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keys.tls_file)
 
-    async with peer(talk) as url:
-        with pytest.raises(WebError):
-            await request("GET", url.replace("http", "https"), seconds=10, tls=ssl.create_default_context())
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    ours = ssl.create_default_context(cafile=str(keys.ca_file))
+    async with peer(talk, context) as address:
+        url = address.replace("127.0.0.1", "web.whatsapp.com")
+        assert (await request("GET", url, seconds=10, tls=ours, address="127.0.0.1")).status == 204
+        with pytest.raises(WebError, match="certificate verify failed"):
+            await request("GET", address, seconds=10, tls=ours)
+        with pytest.raises(WebError, match="certificate verify failed"):
+            await request("GET", url, seconds=10, tls=ssl.create_default_context(), address="127.0.0.1")
 
 
 @asynccontextmanager
