@@ -119,6 +119,13 @@ POD_FAILURES: dict[ErrorCode, str] = {
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "La Idempotency-Key ya se usó con otro mensaje: {message}",
     ErrorCode.IDEMPOTENCY_KEY_IN_FLIGHT: "Un mensaje con esta Idempotency-Key se está enviando ahora: {message}",
     ErrorCode.ACK_TIMEOUT: "WhatsApp no confirmó el mensaje a tiempo; no se sabe si llegó",
+    ErrorCode.PACING_LIMITED: "Límite de envíos de la sesión alcanzado: {message}",
+    ErrorCode.MEDIA_TOO_LARGE: "El archivo es demasiado grande: {message}",
+    ErrorCode.MEDIA_UNFETCHABLE: "El archivo no se puede descargar: {message}",
+    ErrorCode.MESSAGE_UNKNOWN: "El mensaje citado no existe: {message}",
+    ErrorCode.ALREADY_PAIRED: "La sesión ya está vinculada",
+    ErrorCode.PAIRING_REFUSED: "WhatsApp no dio un código de vinculación: {message}",
+    ErrorCode.DELIVERY_UNKNOWN: "La entrega no existe: {message}",
     ErrorCode.INTERNAL: "El pod de la sesión falló: {message}",
 }
 """What a client reads for each error code of a session pod."""
