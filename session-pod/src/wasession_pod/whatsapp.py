@@ -18,16 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from neonize import events as wa
-from neonize.client import NewClient
-from neonize.exc import NeonizeError
-from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE
-from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
-from neonize.utils.enum import ChatPresence, ChatPresenceMedia, ReceiptType
-
 from wasession_contract.podwire import Activity
-from wasession_pod import credentials, disconnects, inbound, jids
+from wasession_pod import credentials, disconnects, inbound, jids, lean
 from wasession_pod.engine import (
     Account,
     Connected,
@@ -46,6 +38,15 @@ from wasession_pod.engine import (
     Text,
     Wedged,
 )
+
+with lean.imports():
+    from neonize import events as wa
+    from neonize.client import NewClient
+    from neonize.exc import NeonizeError
+    from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE
+    from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
+    from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+    from neonize.utils.enum import ChatPresence, ChatPresenceMedia, ReceiptType
 
 LOCK_SECONDS = 10  # a call waits so long for the one before it
 STOP_SECONDS = 2  # stop() ended connect() within 0.3 s when measured
