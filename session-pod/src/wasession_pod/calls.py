@@ -51,22 +51,27 @@ class BadRequestError(Exception):
 
 
 async def _livez(session: Session, _request: Request) -> Response:
+    """200 while the process is not wedged: the event loop answers and no call to the WhatsApp client hangs. No token."""
     return _probe(good=session.is_alive())
 
 
 async def _readyz(session: Session, _request: Request) -> Response:
+    """200 once it serves and its volume works; says nothing about WhatsApp. No token."""
     return _probe(good=session.is_ready())
 
 
 async def _metrics(session: Session, _request: Request) -> Response:
+    """Prometheus text. No token."""
     return Response(body=session.metrics(), content_type=METRICS_TYPE)
 
 
 async def _session(session: Session, _request: Request) -> Response:
+    """Where the session stands: the same as `status.session` of its object."""
     return json_response(session.report())
 
 
 async def _send(session: Session, request: Request) -> Response:
+    """Send `{to, text}`; the answer `{id, timestamp}` comes after WhatsApp's acknowledgement. Header `Idempotency-Key` optional."""
     body = read(request, SendRequest)
     if not body.text or not body.text.strip():
         raise BadRequestError("text: must not be empty")
@@ -80,15 +85,18 @@ async def _send(session: Session, request: Request) -> Response:
 
 
 async def _logout(session: Session, _request: Request) -> Response:
+    """Unlink the device at WhatsApp and wipe the credentials."""
     await session.logout()
     return json_response(session.report())
 
 
 async def _chats(session: Session, _request: Request) -> Response:
+    """The chats that the journal knows, newest first."""
     return json_response(session.journal.chats())
 
 
 async def _messages(session: Session, request: Request) -> Response:
+    """The newest `limit` messages (50) of a chat, oldest first."""
     chat = recipient("chat", request.match["jid"])
     raw = request.query.get("limit", str(DEFAULT_MESSAGES))
     limit = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 9 else 0  # noqa: PLR2004  no use for more digits
