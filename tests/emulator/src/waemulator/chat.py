@@ -6,6 +6,7 @@ from waemulator.accounts import Account, Device, DeviceKey
 from waemulator.connection import Connection
 from waemulator.context import Context
 from waemulator.delivery import queue, send_again
+from waemulator.envelope import reply_to, shown_text, unwrap
 from waemulator.errors import ProtocolViolationError
 from waemulator.faults import Kind
 from waemulator.keys import DJB
@@ -91,10 +92,10 @@ async def _fan_out(connection: Connection, stanza: Node) -> None:
 
 def _describe(context: Context, message: Any, enc: Node) -> dict[str, Any]:  # noqa: ANN401  a protobuf message
     """What a phone shows of a message."""
-    media = context.media.describe(message)
-    quoted = message.extendedTextMessage.contextInfo.stanzaId
+    media = context.media.describe(unwrap(message))
+    quoted = reply_to(message)
     return (
-        {"enc": enc.attrs["type"], "text": message.conversation or message.extendedTextMessage.text}
+        {"enc": enc.attrs["type"], "text": shown_text(message)}
         | {"fields": [field.name for field, _ in message.ListFields()]}
         | ({"media": media} if media else {})
         | ({"reply_to": quoted} if quoted else {})

@@ -5,7 +5,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -64,16 +64,23 @@ class ControlClient:
         """The user types a pairing code into the phone; returns the new device's JID."""
         return str(self._post("/enter_code", {"number": number, "code": code})["jid"])
 
-    def incoming(self, sender: str, to: str, text: str, *, lid: bool = True) -> str:
-        """A contact writes to the account, addressed by LID or by number; returns the message id."""
-        return str(self._post("/incoming", {"from": sender, "to": to, "text": text, "lid": lid})["id"])
+    def incoming(self, sender: str, to: str, text: str, *, lid: bool = True, id_: str | None = None) -> str:
+        """A contact writes to the account, addressed by LID or by number; returns the message id, a new one unless given."""
+        return self._incoming("/incoming", {"from": sender, "to": to, "text": text, "lid": lid, "id": id_})
+
+    def incoming_message(self, sender: str, to: str, message: Record, *, lid: bool = True, id_: str | None = None) -> str:
+        """A contact sends any message, in protobuf's JSON form (`{"imageMessage": {"caption": "a cat"}}`); returns the message id."""
+        return self._incoming("/incoming_message", {"from": sender, "to": to, "message": message, "lid": lid, "id": id_})
 
     def incoming_media(
         self, sender: str, to: str, data: bytes, *, kind: str = "image", mimetype: str = "image/png", caption: str = "", filename: str = ""
     ) -> str:
         """A contact sends media to the account; returns the message id."""
         body = {"from": sender, "to": to, "kind": kind, "mimetype": mimetype, "caption": caption, "filename": filename}
-        return str(self._post("/incoming_media", body | {"data": base64.b64encode(data).decode()})["id"])
+        return self._incoming("/incoming_media", body | {"data": base64.b64encode(data).decode()})
+
+    def _incoming(self, path: str, body: Mapping[str, object]) -> str:
+        return str(self._post(path, {key: value for key, value in body.items() if value is not None})["id"])
 
     def fault(self, kind: str, number: str | None = None, **details: object) -> Record:
         """Lets something go wrong, for one account or for all; returns how many connections it hits."""

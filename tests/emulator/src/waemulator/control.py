@@ -1,115 +1,23 @@
-"""The control API: plain HTTP and JSON, by which a test plays the phones, the contacts, and the trouble.
+"""The control API: plain HTTP and JSON; `control_calls` has what it can do.
 
 Every error is JSON `{code, message}`; the message names the value and the mend.
 """
 
-import base64
-import binascii
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
-from waemulator import faults, pairing, trouble
-from waemulator.accounts import Account
+from waemulator.bodies import Body
 from waemulator.context import Context
-from waemulator.delivery import send_message
+from waemulator.control_calls import CALLS
 from waemulator.errors import ControlError, bad_request
-from waemulator.media import INFO
-from waemulator.proto import messages
 
 MAX_BODY_BYTES = 1 << 27
-MAX_TEXT = 65_536
-"""WhatsApp's limit for a text message, in characters."""
-Body = Mapping[str, Any]
-Call = Callable[[Context, Body], Awaitable[dict[str, Any]]]
 logger = logging.getLogger("waemulator.control")
-
-
-def field(body: Body, name: str, kind: type = str, default: Any = None) -> Any:  # noqa: ANN401  a JSON value
-    """A field of a request's body; without a default it is required.
-
-    Raises:
-        ControlError: it is missing or of another type.
-    """
-    value = body.get(name, default)
-    if value is None:
-        raise bad_request("missing_field", f"the body needs {name!r} ({kind.__name__})")
-    if not isinstance(value, kind):
-        raise bad_request("bad_field", f"{name} is a {kind.__name__}, not {value!r}"[:200])
-    return value
-
-
-async def _user(context: Context, body: Body) -> dict[str, Any]:
-    name, business = body.get("name"), body.get("business")
-    for key, value in (("name", name), ("business", business)):
-        if value is not None and not isinstance(value, str):
-            raise bad_request("bad_field", f"{key} is a str, not {value!r}")
-    account, created = context.directory.register(field(body, "number"), name, business)
-    return {"number": account.number, "name": account.name, "jid": account.number_jid, "lid": account.lid_jid, "created": created}
-
-
-async def _scan(context: Context, body: Body) -> dict[str, Any]:
-    return {"jid": await pairing.scan(context, field(body, "number"), field(body, "qr"))}
-
-
-async def _enter_code(context: Context, body: Body) -> dict[str, Any]:
-    return {"jid": await pairing.enter_code(context, field(body, "number"), field(body, "code"))}
-
-
-def _ends(context: Context, body: Body) -> tuple[Account, Account]:
-    return context.directory.get(field(body, "from")), context.directory.get(field(body, "to"))
-
-
-def _sent(context: Context, receiver: Account, id_: str) -> dict[str, Any]:
-    devices = receiver.linked()
-    return {"id": id_, "devices": len(devices), "connected": sum(device.key in context.online for device in devices)}
-
-
-async def _incoming(context: Context, body: Body) -> dict[str, Any]:
-    sender, receiver = _ends(context, body)
-    text = field(body, "text")
-    if not 1 <= len(text) <= MAX_TEXT:
-        raise bad_request("bad_field", f"text has 1 to {MAX_TEXT} characters, not {len(text)}")
-    message = messages.Message(conversation=text)
-    return _sent(context, receiver, await send_message(context, sender, receiver, message, by_lid=field(body, "lid", bool, True)))
-
-
-async def _incoming_media(context: Context, body: Body) -> dict[str, Any]:
-    sender, receiver = _ends(context, body)
-    kind = field(body, "kind")
-    if kind not in INFO:
-        raise bad_request("bad_field", f"kind is one of {', '.join(INFO)}, not {kind!r}")
-    try:
-        data = base64.b64decode(field(body, "data"), validate=True)
-    except binascii.Error as error:
-        raise bad_request("bad_field", f"data is no base64: {error}") from error
-    message = context.media.message(
-        data,
-        kind=kind,
-        mimetype=field(body, "mimetype"),
-        caption=field(body, "caption", str, ""),
-        filename=field(body, "filename", str, ""),
-    )
-    return _sent(context, receiver, await send_message(context, sender, receiver, message, by_lid=field(body, "lid", bool, True)))
-
-
-async def _fault(context: Context, body: Body) -> dict[str, Any]:
-    return await trouble.cause(context, faults.parse(body))
-
-
-CALLS: dict[str, Call] = {
-    "/user": _user,
-    "/scan": _scan,
-    "/enter_code": _enter_code,
-    "/incoming": _incoming,
-    "/incoming_media": _incoming_media,
-    "/fault": _fault,
-}
-"""The POST calls."""
 
 
 def _integer(request: web.Request, name: str) -> int:

@@ -4,6 +4,7 @@ import secrets
 
 from waemulator.accounts import Account, Device
 from waemulator.context import Context
+from waemulator.envelope import edit_mark, media_type, stanza_type
 from waemulator.mailbox import Outgoing
 from waemulator.prekeys import take_bundle
 from waemulator.proto import messages
@@ -31,9 +32,11 @@ async def encrypt_for(context: Context, sender: Account, receiver: Account, devi
     return await sender.phone.encrypt(address, message)
 
 
-async def send_message(context: Context, sender: Account, receiver: Account, message: "messages.Message", *, by_lid: bool) -> str:
-    """A contact writes to the account; every linked device gets it. Returns the message id."""
-    id_ = new_message_id()
+async def send_message(
+    context: Context, sender: Account, receiver: Account, message: "messages.Message", *, by_lid: bool, id_: str | None = None
+) -> str:
+    """A contact writes to the account; every linked device gets it. Returns the message id, a new one unless given."""
+    id_ = id_ or new_message_id()
     context.mailbox.keep_outgoing(id_, Outgoing(sender.number, receiver.number, message.SerializeToString(), by_lid))
     for device in receiver.linked():
         await send_copy(context, id_, device)
@@ -52,8 +55,18 @@ async def send_copy(context: Context, id_: str, device: Device) -> None:
         if kept.by_lid
         else {"from_": sender.number_jid, "sender_lid": sender.lid_jid, "addressing_mode": "pn"}
     )
-    enc = await encrypt_for(context, sender, receiver, device, messages.Message.FromString(kept.message))
-    queue(context, device, node("message", [enc], id=id_, t=now(), type="text", notify=sender.name, **addressing))
+    message = messages.Message.FromString(kept.message)
+    enc = await encrypt_for(context, sender, receiver, device, message)
+    queue(context, device, message_stanza(id_, message, sender, [enc], addressing))
+
+
+def message_stanza(id_: str, message: "messages.Message", sender: Account, encs: list[Node], addressing: dict[str, str]) -> Node:
+    """The stanza around the ciphertexts of a fake phone's message."""
+    media = media_type(message)
+    if media:
+        encs[-1].attrs["mediatype"] = media
+    attrs = {"id": id_, "t": now(), "type": stanza_type(message), "edit": edit_mark(message), "notify": sender.name}
+    return node("message", encs, **attrs, **addressing)
 
 
 async def send_again(context: Context, id_: str, device: Device, one_time: tuple[int, bytes] | None) -> None:

@@ -4,6 +4,7 @@ Run with the emulator's environment and the path of the client's SQLite file. `o
 linked yet cannot be stopped otherwise.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -20,6 +21,8 @@ from neonize.client import NewClient  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
 from neonize.utils.jid import Jid2String  # noqa: E402
 
+to_json: Any = importlib.import_module("google.protobuf.json_format").MessageToDict
+
 
 def emit(event: str, **fields: object) -> None:
     OUT.write(json.dumps({"event": event, **fields}, default=str) + "\n")
@@ -32,16 +35,19 @@ def on_qr(_: NewClient, data: bytes) -> None:
     emit("qr", qr=data.decode())
 
 
-def on_message(_: NewClient, message: Any) -> None:  # noqa: ANN401  a protobuf message
-    source = message.Info.MessageSource
-    text = message.Message.conversation or message.Message.extendedTextMessage.text
-    image = message.Message.HasField("imageMessage")
-    if not text and not image:
-        return  # the phone's key share
-    data = client.download_any(message.Message) if image else b""
+WRAPPINGS = ("IsEphemeral", "IsViewOnce", "IsViewOnceV2", "IsDocumentWithCaption", "IsEdit")
+
+
+def on_message(_: NewClient, event: Any) -> None:  # noqa: ANN401  a protobuf message
+    info, message = event.Info, event.Message
+    source = info.MessageSource
+    if info.Category == "peer":
+        return  # the phone's own business with its linked device
+    data = client.download_any(message) if message.imageMessage.mediaKey else b""
     emit(
-        "message", id=message.Info.ID, text=text, sender=Jid2String(source.Sender), sender_alt=Jid2String(source.SenderAlt),
-        push_name=message.Info.Pushname, from_me=source.IsFromMe, media=data.hex(),
+        "message", id=info.ID, text=message.conversation or message.extendedTextMessage.text, sender=Jid2String(source.Sender),
+        sender_alt=Jid2String(source.SenderAlt), chat=Jid2String(source.Chat), push_name=info.Pushname, from_me=source.IsFromMe,
+        media=data.hex(), type=info.Type, message=to_json(message), wrapped=[name for name in WRAPPINGS if getattr(event, name)],
     )  # fmt: skip
 
 

@@ -11,3 +11,6 @@ messages: Any = importlib.import_module("pyaileys.proto.WAProto_pb2")
 
 DecodeError: type[Exception] = importlib.import_module("google.protobuf.message").DecodeError
 """What protobuf raises for bytes that are no such message."""
+
+json_format: Any = importlib.import_module("google.protobuf.json_format")
+"""Protobuf's JSON form of messages (`ParseDict`, `ParseError`)."""
