@@ -90,7 +90,7 @@ def _api_server(arguments: argparse.Namespace, config: settings.Settings) -> Api
 def _open_journal(config: settings.Settings) -> tuple[Journal, settings.Settings]:
     """The journal on the volume; if that fails, one in memory and the reason as the settings' problem."""
     try:
-        return Journal(config.data_dir / "journal.db"), config
+        return Journal(config.data_dir / "journal.db", config.retention), config
     except JournalError as error:
         problem = config.problem or f"the journal on the volume cannot be opened: {error}"
         return Journal(":memory:"), msgspec.structs.replace(config, problem=problem)

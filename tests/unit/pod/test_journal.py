@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from wasession_pod.engine import Received, Sent
 from wasession_pod.journal import KEY_SECONDS, Journal, JournalError, Outcome
+from wasession_pod.settings import Retention
 
 pytestmark = pytest.mark.unit
 CHAT = "573009999999@s.whatsapp.net"
 OWN = "573001234567@s.whatsapp.net"
+DAY = 24 * 3600
 
 
 def message(number: int, *, chat: str = CHAT, from_me: bool = False, text: str = "", push_name: str = "") -> Received:
@@ -53,20 +56,51 @@ def test_what_waits_survives_the_end_of_the_process(tmp_path: Path) -> None:
     assert second.pending(0, 10)[0].message == original
 
 
-def test_the_oldest_deliveries_over_the_bound_are_dropped_and_counted(journal: Journal) -> None:
+def test_the_oldest_deliveries_over_the_bound_are_dropped_logged_and_counted_over_restarts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Retention(max_messages=7, max_pending=4)
+    journal = Journal(tmp_path / "journal.db", kept, now=lambda: 100)
     for number in range(10):
         journal.record(message(number), pending=True)
-    journal.prune(max_pending=4, max_messages=7)
+    journal.prune()
     assert texts(journal) == ["text 6", "text 7", "text 8", "text 9"]
-    assert journal.dropped == 6
     assert [kept.id for kept in journal.messages(CHAT, 100)] == [f"id-{number}" for number in range(3, 10)]
+    assert "6 messages dropped unsent" in caplog.text
+    assert (journal.dropped, Journal(tmp_path / "journal.db", kept, now=lambda: 100).dropped) == (6, 6)
 
 
-def test_messages_over_the_bound_are_kept_while_they_wait(journal: Journal) -> None:
+def test_messages_over_the_bound_are_kept_while_they_wait() -> None:
+    journal = Journal(":memory:", Retention(max_messages=2, max_pending=100))
     for number in range(10):
         journal.record(message(number), pending=True)
-    journal.prune(max_pending=100, max_messages=2)
+    journal.prune()
     assert journal.backlog() == 10
+
+
+def test_age_counts_from_when_a_message_came_not_from_when_it_was_sent() -> None:
+    now = [1000 * DAY]
+    journal = Journal(":memory:", Retention(max_age_days=30), now=lambda: now[0])
+    journal.record(message(1), pending=True)  # sent in 1970, as after a phone that was off for long
+    now[0] += 30 * DAY
+    journal.prune()
+    assert journal.backlog() == 1
+    now[0] += 1
+    journal.prune()
+    assert (journal.backlog(), journal.dropped, journal.messages(CHAT, 10)) == (0, 1, [])
+
+
+def test_a_contact_cannot_suppress_anothers_message_by_using_its_id(journal: Journal) -> None:
+    group, other = "120363000000000000@g.us", "573008888888@s.whatsapp.net"
+    same_id = [
+        message(1),
+        replace(message(1), chat=other, sender=other),
+        replace(message(1), chat=group),
+        replace(message(1), chat=group, sender=other),
+    ]
+    assert [journal.record(each, pending=True) for each in same_id] == [True] * 4
+    assert [journal.record(each, pending=True) for each in same_id] == [False] * 4
+    assert journal.backlog() == 4
 
 
 def test_chats_come_newest_first_with_their_name_and_unread_messages(journal: Journal) -> None:
