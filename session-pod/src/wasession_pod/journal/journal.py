@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from wasession_contract.podwire import Chat, LastMessage, Message
 from wasession_pod.engine import ChatInfo, History, Receipt, Received, Sent
 from wasession_pod.events import Event
+from wasession_pod.journal.budget import Budget
 from wasession_pod.journal.chats import ChatRow, is_group, told
 from wasession_pod.journal.database import Database, add
 from wasession_pod.journal.outbox import Outbox
@@ -63,6 +64,7 @@ class Journal:
         self._since_prune = 0
         self._early: dict[str, int] = {}  # statuses of messages that are not here yet: a receipt can be faster than the acknowledgement
         self.outbox = Outbox(self._database)
+        self.budget = Budget(self._database)
         self.dropped = sum(row[0] for row in self._read("SELECT value FROM counters WHERE name = ?", (DROPPED,)))
         self._write("UPDATE sends SET outcome = ? WHERE outcome = ?", (Outcome.UNKNOWN.value, Outcome.IN_FLIGHT.value))
         self.prune()

@@ -75,4 +75,12 @@ _STEP_2 = (
     "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
 )
 
-STEPS = (_STEP_1, _STEP_2)
+# What of the pacing's budget is used: `at` in seconds since 1970, `day` in days since 1970.
+_STEP_3 = (
+    """
+    CREATE TABLE pacing (
+        one INTEGER PRIMARY KEY CHECK (one = 1), tokens REAL NOT NULL, at REAL NOT NULL, day INTEGER NOT NULL, sent INTEGER NOT NULL) STRICT
+    """,
+)
+
+STEPS = (_STEP_1, _STEP_2, _STEP_3)
