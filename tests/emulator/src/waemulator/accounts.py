@@ -14,6 +14,8 @@ from waemulator.wire import Jid, parse_jid
 MIN_DIGITS, MAX_DIGITS = 5, 15
 """E.164 allows at most 15 digits; the shortest numbers in use have about 5."""
 LID_BASE = 10**14
+GROUP_SERVER = "g.us"
+"""The server part of a group's JID."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,10 @@ class Directory:
         return self._by_number.get(number)
 
     def find(self, jid: str | Jid) -> Account | None:
-        """The account behind a JID by number or by LID, or None."""
+        """The account behind a JID by number or by LID, or None; a group is none."""
         parts = parse_jid(jid) if isinstance(jid, str) else jid
+        if parts.server == GROUP_SERVER:
+            return None
         return self._by_lid.get(parts.user) if parts.server == "lid" else self.find_number(parts.user)
 
     def device(self, key: DeviceKey) -> Device | None:

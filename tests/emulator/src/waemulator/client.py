@@ -82,6 +82,10 @@ class ControlClient:
     def _incoming(self, path: str, body: Mapping[str, object]) -> str:
         return str(self._post(path, {key: value for key, value in body.items() if value is not None})["id"])
 
+    def receipt(self, sender: str, to: str, *ids: str, kind: str = "read", lid: bool = True) -> None:
+        """A contact has (`delivered`), has `read` or has `played` messages that the account sent."""
+        self._post("/receipt", {"from": sender, "to": to, "ids": list(ids), "type": kind, "lid": lid})
+
     def fault(self, kind: str, number: str | None = None, **details: object) -> Record:
         """Lets something go wrong, for one account or for all; returns how many connections it hits."""
         return self._post("/fault", {"kind": kind, **({"number": number} if number is not None else {}), **details})

@@ -9,7 +9,7 @@ from waemulator import envelope, faults, pairing, trouble
 from waemulator.accounts import Account
 from waemulator.bodies import Body, field
 from waemulator.context import Context
-from waemulator.delivery import send_message
+from waemulator.delivery import RECEIPTS, send_message, send_receipt
 from waemulator.errors import bad_request
 from waemulator.media import INFO
 from waemulator.proto import messages
@@ -76,6 +76,17 @@ async def _incoming_media(context: Context, body: Body) -> dict[str, Any]:
     return await _deliver(context, body, context.media.message(data, kind=kind, mimetype=mimetype, caption=caption, filename=filename))
 
 
+async def _receipt(context: Context, body: Body) -> dict[str, Any]:
+    sender, receiver = _ends(context, body)
+    kind, ids = field(body, "type"), field(body, "ids", list)
+    if kind not in RECEIPTS:
+        raise bad_request("bad_field", f"type is one of {', '.join(RECEIPTS)}, not {kind!r}")
+    if not ids or not all(isinstance(one, str) and one for one in ids):
+        raise bad_request("bad_field", f"ids is a list of at least one message id, not {ids!r}"[:200])
+    send_receipt(context, sender, receiver, ids, kind, by_lid=field(body, "lid", bool, True))
+    return _sent(context, receiver, ids[0])
+
+
 async def _fault(context: Context, body: Body) -> dict[str, Any]:
     return await trouble.cause(context, faults.parse(body))
 
@@ -87,6 +98,7 @@ CALLS: dict[str, Call] = {
     "/incoming": _incoming,
     "/incoming_message": _incoming_message,
     "/incoming_media": _incoming_media,
+    "/receipt": _receipt,
     "/fault": _fault,
 }
 """The POST calls."""

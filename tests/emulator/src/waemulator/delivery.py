@@ -10,6 +10,9 @@ from waemulator.prekeys import take_bundle
 from waemulator.proto import messages
 from waemulator.wire import Node, node, now
 
+RECEIPTS = {"delivered": None, "read": "read", "played": "played"}
+"""The kinds of receipts of contacts, and the `type` that each has on the wire."""
+
 
 def new_message_id() -> str:
     """An id in the form that phones use."""
@@ -67,6 +70,24 @@ def message_stanza(id_: str, message: "messages.Message", sender: Account, encs:
         encs[-1].attrs["mediatype"] = media
     attrs = {"id": id_, "t": now(), "type": stanza_type(message), "edit": edit_mark(message), "notify": sender.name}
     return node("message", encs, **attrs, **addressing)
+
+
+def send_receipt(context: Context, sender: Account, receiver: Account, ids: list[str], kind: str, *, by_lid: bool) -> None:
+    """A contact has, has read or has played messages of the account; every linked device hears it.
+
+    Args:
+        context: the running server.
+        sender: the contact.
+        receiver: who sent the messages.
+        ids: the messages, at least one.
+        kind: a key of RECEIPTS.
+        by_lid: whether the contact is named by LID or by number.
+    """
+    items = [node("list", [node("item", id=one) for one in ids[1:]])] if ids[1:] else None
+    jid = sender.lid_jid if by_lid else sender.number_jid
+    for device in receiver.linked():
+        queue(context, device, node("receipt", items, from_=jid, id=ids[0], type=RECEIPTS[kind], t=now()))
+    context.logbook.add("contact_receipt", receiver.number, sender=sender.number, ids=ids, type=kind)
 
 
 async def send_again(context: Context, id_: str, device: Device, one_time: tuple[int, bytes] | None) -> None:

@@ -19,7 +19,8 @@ os.dup2(2, 1)
 from neonize import events  # noqa: E402  after the descriptors are sorted out
 from neonize.client import NewClient  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
-from neonize.utils.jid import Jid2String  # noqa: E402
+from neonize.utils.enum import ChatPresence, ChatPresenceMedia, Presence, ReceiptType  # noqa: E402
+from neonize.utils.jid import Jid2String, build_jid  # noqa: E402
 
 to_json: Any = importlib.import_module("google.protobuf.json_format").MessageToDict
 
@@ -53,7 +54,7 @@ def on_message(_: NewClient, event: Any) -> None:  # noqa: ANN401  a protobuf me
 
 def plain_event(kind: Any) -> None:  # noqa: ANN401  a protobuf class
     def handle(_: NewClient, event: Any) -> None:  # noqa: ANN401  a protobuf message
-        emit(kind.DESCRIPTOR.name, detail=str(event)[:300])
+        emit(kind.DESCRIPTOR.name, detail=str(event)[:300], data=to_json(event))
 
     client.event(kind)(handle)
 
@@ -74,6 +75,10 @@ def connect() -> None:
         emit("connect_failed", error=repr(error))
     else:
         emit("connect_returned")
+
+
+def jid(text: str) -> Any:  # noqa: ANN401  a protobuf message
+    return build_jid(*text.split("@"))
 
 
 def send(to: str, text: str) -> dict[str, object]:
@@ -98,6 +103,21 @@ def logout() -> dict[str, object]:
     return {}
 
 
+def mark_read(chat: str, sender: str, ids: list[str]) -> dict[str, object]:
+    client.mark_read(*ids, chat=jid(chat), sender=jid(sender), receipt=ReceiptType.READ)
+    return {}
+
+
+def show_activity(to: str, state: str, media: str = "TEXT") -> dict[str, object]:
+    client.send_chat_presence(jid(to), ChatPresence[f"CHAT_PRESENCE_{state}"], ChatPresenceMedia[f"CHAT_PRESENCE_MEDIA_{media}"])
+    return {}
+
+
+def show_presence(state: str) -> dict[str, object]:
+    client.send_presence(Presence[state])
+    return {}
+
+
 def answer(name: str) -> Callable[[], dict[str, object]]:
     def call() -> dict[str, object]:
         return {"answer": str(getattr(client, name)())}
@@ -111,6 +131,9 @@ OPERATIONS: dict[str, Callable[..., dict[str, object]]] = {
     "me": me,
     "pair_phone": pair_phone,
     "logout": logout,
+    "mark_read": mark_read,
+    "show_activity": show_activity,
+    "show_presence": show_presence,
     "get_joined_groups": answer("get_joined_groups"),
     "get_blocklist": answer("get_blocklist"),
 }

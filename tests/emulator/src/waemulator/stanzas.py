@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from waemulator import chat, login, pairing, queries
+from waemulator import chat, login, pairing, presence, queries
 from waemulator.connection import GONE, Connection
 from waemulator.context import Context
 from waemulator.errors import ProtocolViolationError
@@ -90,5 +90,9 @@ async def _dispatch(connection: Connection, stanza: Node) -> None:
             await chat.on_receipt(connection, stanza)
         case "ack":
             chat.on_ack(connection, stanza)
+        case "chatstate":
+            presence.on_chatstate(connection, stanza)
+        case "presence":
+            presence.on_presence(connection, stanza)
         case _:
             connection.context.logbook.add("stanza", connection.number, tag=stanza.tag, attrs=stanza.attrs)
