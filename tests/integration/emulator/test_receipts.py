@@ -18,9 +18,11 @@ def test_a_contact_has_reads_and_plays_what_the_client_sent(emulator: EmulatorPr
     client = pair("one", OWNER)
     ids = []
     for text in ("one", "two"):
-        ids.append(client.do("send", to=ALICE, text=text)["id"])
+        client.command("send", to=ALICE, text=text)
         got = client.wait_for("Receipt")["data"]
-        assert (got["MessageIDs"], got["Type"]) == (ids[-1:], "DELIVERED")
+        assert got["Type"] == "DELIVERED"
+        ids += got["MessageIDs"]
+    assert ids == [one["id"] for one in emulator.control.log(kind="message")]
     for kind in ("read", "played", "delivered"):
         emulator.control.receipt(ALICE, OWNER, *ids, kind=kind)
         assert client.wait_for("Receipt")["data"]["Type"] == kind.upper()
