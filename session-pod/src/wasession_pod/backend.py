@@ -15,7 +15,7 @@ from typing import Annotated, assert_never
 import msgspec
 
 from wasession_contract.v1alpha1 import BackendReport, BackendState
-from wasession_pod import jids
+from wasession_pod import inbound, jids
 from wasession_pod.journal import Journal, JournalError, Pending
 from wasession_pod.logs import SessionLog
 from wasession_pod.sender import Sender, SendError
@@ -214,4 +214,4 @@ class Backend:
 
 def _delivery(item: Pending, number: str) -> str:
     message = item.message
-    return msgspec.json.encode(Delivery(message.chat, message.text, number, message.type)).decode()
+    return msgspec.json.encode(Delivery(message.chat, inbound.backend_text(message), number, message.type)).decode()

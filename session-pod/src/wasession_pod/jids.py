@@ -5,6 +5,8 @@ import re
 USER_SERVER = "s.whatsapp.net"
 LID_SERVER = "lid"
 GROUP_SERVER = "g.us"
+BROADCAST_SERVER, STATUS_USER = "broadcast", "status"  # not a chat: what people publish is from status@broadcast
+PERSON_SERVERS = frozenset({USER_SERVER, LID_SERVER})
 _number = re.compile(r"\+?([0-9]{5,15})\Z")  # E.164 allows 15 digits; no account has fewer than 5
 _jid = re.compile(rf"(?:[0-9]{{5,20}}@(?:{USER_SERVER}|c\.us|{LID_SERVER})|[0-9]{{5,25}}(?:-[0-9]{{5,15}})?@{GROUP_SERVER})\Z")
 

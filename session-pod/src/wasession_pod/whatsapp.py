@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wasession_contract.podwire import Activity
-from wasession_pod import credentials, disconnects, inbound, jids, lean
+from wasession_pod import credentials, disconnects, history, inbound, jids, lean
 from wasession_pod.engine import (
     Account,
     Connected,
@@ -28,6 +28,8 @@ from wasession_pod.engine import (
     EngineEvent,
     EventSink,
     Faulted,
+    History,
+    News,
     NewsSink,
     Outgoing,
     QRSetUsedUp,
@@ -91,6 +93,7 @@ class NeonizeEngine:
         self._generation = 0
         self._logged_in = False  # this client: connected at least once, so calls on it are safe
         self._last_event = 0.0
+        self._own_jid = ""
 
     def connect(self) -> None:
         """Begin to connect with a new client."""
@@ -240,18 +243,29 @@ class NeonizeEngine:
 
         client.qr(lambda _client, data: self._say(generation, QRShown(data.decode())))
         on(wa.ConnectedEv, lambda _event: self._connected(client.me))
-        on(wa.MessageEv, self._message)
+        for event_type, read in {**_NEWS, wa.HistorySyncEv: self._history}.items():
+            client.event(event_type)(self._teller(read))
         for event_type, make in _DISCONNECTS.items():
             on(event_type, make)
 
     def _connected(self, device: Any) -> Connected:  # noqa: ANN401  protobuf
         self._logged_in = True
-        return Connected(_account(device))
+        account = _account(device)
+        self._own_jid = account.jid
+        return Connected(account)
 
-    def _message(self, event: Any) -> None:  # noqa: ANN401  protobuf
-        if message := inbound.received(event):
-            self._on_news(message)
-        self._last_event = time.monotonic()
+    def _teller(self, read: Callable[[Any], News | None]) -> Callable[[NewClient, Any], None]:
+        """A handler that passes news on. Unlike `_say` it does so for a stopped client too: WhatsApp may think them delivered."""
+
+        def handle(_client: NewClient, event: Any) -> None:  # noqa: ANN401  protobuf
+            if news := read(event):
+                self._on_news(news)
+            self._last_event = time.monotonic()
+
+        return handle
+
+    def _history(self, event: Any) -> History | None:  # noqa: ANN401  protobuf
+        return history.history(event.Data, self._own_jid)
 
 
 def _temporary_ban(event: Any) -> Disconnected:  # noqa: ANN401  protobuf
@@ -275,6 +289,14 @@ _DISCONNECTS: dict[type, Callable[[Any], Disconnected]] = {
     wa.TemporaryBanEv: _temporary_ban,
     wa.ClientOutdatedEv: lambda _event: Disconnected(disconnects.CLIENT_OUTDATED),
     wa.ConnectFailureEv: _login_refused,
+}
+
+
+_NEWS: dict[type, Callable[[Any], News | None]] = {
+    wa.MessageEv: inbound.received,
+    wa.ReceiptEv: inbound.receipt,
+    wa.JoinedGroupEv: inbound.joined_group,
+    wa.GroupInfoEv: inbound.group_news,
 }
 
 
