@@ -233,7 +233,10 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
-    """One event that a webhook did not take, in `GET /v1/webhooks/dead-letters`; `at` in seconds since 1970."""
+    """One event that a webhook did not take, in `GET /v1/webhooks/dead-letters`.
+
+    `id` is the event's, the same for each webhook that did not take it; `at`: when it was given up, in seconds since 1970.
+    """
 
     id: str
     event: str
@@ -241,6 +244,12 @@ class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
     attempts: int
     last_error: str
     at: int
+
+
+class Redelivery(msgspec.Struct, frozen=True):
+    """How many dead letters are on their way again."""
+
+    redelivered: int
 
 
 def token(internal_key: bytes, session_uid: str) -> str:

@@ -9,12 +9,13 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from wasession_contract.podwire import SendRequest
+from wasession_contract.podwire import ErrorCode, Redelivery, SendRequest
 from wasession_contract.v1alpha1 import SessionReport
 from wasession_pod import jids
 from wasession_pod.journal import Journal
 from wasession_pod.sender import Sender
 from wasession_pod.web.server import Request, Response
+from wasession_pod.webhooks import Webhooks
 
 MAX_TEXT = 65_536  # WhatsApp's own limit of a text message
 MAX_KEY = 255
@@ -29,6 +30,7 @@ class Session(Protocol):
 
     journal: Journal
     sender: Sender
+    webhooks: Webhooks
 
     def report(self) -> SessionReport:
         """The session's state."""
@@ -44,6 +46,14 @@ class Session(Protocol):
 
     async def logout(self) -> None:
         """Unlink the device and wipe its credentials. Raises SendError."""
+
+
+class RefusedError(Exception):
+    """The call is understood and refused; `code` and the words go to the caller."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class BadRequestError(Exception):
@@ -105,6 +115,24 @@ async def _messages(session: Session, request: Request) -> Response:
     return json_response(session.journal.messages(chat, min(limit, MAX_MESSAGES)))
 
 
+async def _dead_letters(session: Session, _request: Request) -> Response:
+    """The events that a webhook did not take and that are not tried again by themselves, oldest first."""
+    return json_response(session.webhooks.dead_letters())
+
+
+async def _redeliver(session: Session, request: Request) -> Response:
+    """Deliver the dead letters of one event again, at the place in the order that is theirs."""
+    number = session.webhooks.redeliver(request.match["id"])
+    if not number:
+        raise RefusedError(ErrorCode.DELIVERY_UNKNOWN, f"{request.match['id'][:60]!r} is no dead letter; GET /v1/webhooks/dead-letters")
+    return json_response(Redelivery(number))
+
+
+async def _redeliver_all(session: Session, _request: Request) -> Response:
+    """Deliver all dead letters again."""
+    return json_response(Redelivery(session.webhooks.redeliver()))
+
+
 class Call(NamedTuple):
     """One row of the table; `max_body` in bytes, None: the usual limit."""
 
@@ -123,6 +151,9 @@ ROUTES = (
     Call("POST", "/v1/logout", _logout),
     Call("GET", "/v1/chats", _chats),
     Call("GET", "/v1/chats/{jid}/messages", _messages),
+    Call("GET", "/v1/webhooks/dead-letters", _dead_letters),
+    Call("POST", "/v1/webhooks/dead-letters/redeliver", _redeliver_all),
+    Call("POST", "/v1/webhooks/dead-letters/{id}/redeliver", _redeliver),
 )
 
 

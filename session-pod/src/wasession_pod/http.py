@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from wasession_contract.podwire import Error, ErrorCode, is_token
-from wasession_pod.calls import ROUTES, BadRequestError, Call, Session, json_response
+from wasession_pod.calls import ROUTES, BadRequestError, Call, RefusedError, Session, json_response
 from wasession_pod.journal import JournalError
 from wasession_pod.sender import SendError
 from wasession_pod.web.server import Request, Response
@@ -59,7 +59,7 @@ class Application:
             return await call.handler(self._session, msgspec.structs.replace(request, match=match))
         except BadRequestError as error:
             return refuse(ErrorCode.BAD_REQUEST, str(error))
-        except SendError as error:
+        except (SendError, RefusedError) as error:
             return refuse(error.code, str(error))
         except JournalError as error:
             _log.error("journal: %s", error)

@@ -31,7 +31,9 @@ from wasession_pod.engine import (
     Received,
     Wedged,
 )
+from wasession_pod.events import Events, Metadata, StatusPayload
 from wasession_pod.inbound import TEXT
+from wasession_pod.inbox import Inbox
 from wasession_pod.jids import number_of
 from wasession_pod.journal import Journal, JournalError
 from wasession_pod.metrics import Metrics, Numbers
@@ -39,12 +41,14 @@ from wasession_pod.reports import ApiServer, Reporter
 from wasession_pod.sender import Sender, SendError
 from wasession_pod.settings import Settings
 from wasession_pod.view import session_report
+from wasession_pod.webhooks import Webhooks, now_ms
 
 NAME_SECONDS = (0.2, 0.5, 1, 2, 4, 8, 16, 30)  # the push name follows the login by some ms, or much later on a busy phone
 LOGOUT_SECONDS = 20
 CLIENT_SECONDS = 60  # a client that takes longer to start or stop is replaced by a fresh start
 DRAIN_SECONDS = 2  # stopping: for sends under way, and again for the client; the pod has 5 s in all
 THREADS = 4
+PRUNE_SECONDS = 3600  # what is too old goes even if nothing comes in
 
 EngineMaker = Callable[[EventSink, NewsSink], Engine]
 _T = TypeVar("_T")
@@ -77,6 +81,9 @@ class Pod:
         self._naming: asyncio.Task[None] | None = None
         self._last_activity: datetime | None = None
         self._stopping = False
+        events = Events(settings.session_id, Metadata(settings.namespace, settings.name), now_ms=now_ms)
+        self._inbox = Inbox(journal, events, pending=settings.backend_url is not None, account=lambda: self._state.account)
+        self.webhooks = Webhooks(() if self._problem else settings.webhooks, journal.outbox, self._log)
         self._engine = self._make(make_engine)
         self.sender = Sender(self._engine, journal, self._executor, not_ready=self._not_ready, own_jid=self._own_jid)
         self._backend = Backend(settings.backend_url, journal, self.sender, self._log, number=self._number, on_change=self._publish)
@@ -138,6 +145,9 @@ class Pod:
         """Begin to work."""
         self._spawn(self._carry_out())
         self._spawn(self._backend.run())
+        self._spawn(self._keep_journal())
+        if self._problem is None:  # else the list of webhooks may be wrong, and what waits for one that is missing would go
+            self._serve_webhooks()
         if self._reporter:
             self._spawn(self._reporter.run())
         self.post(Faulted(self._problem) if self._problem else machine.Started())
@@ -170,6 +180,8 @@ class Pod:
         after = self._state
         if isinstance(event, Disconnected) and after is not before:
             self._numbers.disconnects[event.code] = self._numbers.disconnects.get(event.code, 0) + 1
+        if after.at is not before.at:
+            self._tell_status(after)
         if line := logs.transition(before, after):
             self._log.say(*line)
         for effect in effects:
@@ -180,6 +192,21 @@ class Pod:
             self._backend.wake()
             self._learn_name()
         self._publish()
+
+    def _serve_webhooks(self) -> None:
+        try:
+            self.webhooks.subscribe()
+        except JournalError as error:
+            self._fail(error)
+            return
+        self._spawn(self.webhooks.run())
+
+    def _tell_status(self, state: machine.State) -> None:
+        try:
+            self._inbox.tell_status(StatusPayload(state.at, state.message, state.last_disconnect))
+        except JournalError as error:
+            self._fail(error)
+        self.webhooks.wake()
 
     def _arm_timer(self) -> None:
         if self._timer:
@@ -236,19 +263,18 @@ class Pod:
 
     def _received(self, news: News) -> None:
         """On the engine's thread: the message is in the journal before anything else happens."""
-        if not isinstance(news, Received):
-            return
-        message = news
         try:
-            new = self.journal.record(message, pending=self._backend.enabled and not message.from_me)
+            message = self._inbox.take(news)
         except JournalError as error:
             self._fail(error)
             return
-        if new:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the journal has it
-                self._loop.call_soon_threadsafe(self._took, message)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the journal has it
+            self._loop.call_soon_threadsafe(self._took, message)
 
-    def _took(self, message: Received) -> None:
+    def _took(self, message: Received | None) -> None:
+        self.webhooks.wake()
+        if message is None:
+            return
         if not message.from_me:
             self._numbers.received += 1
             shown = message.text if self._settings.log_message_text or message.type != TEXT else f"({len(message.text)} caracteres)"
@@ -256,6 +282,14 @@ class Pod:
         self._last_activity = _now()
         self._backend.wake()
         self._publish()
+
+    async def _keep_journal(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_SECONDS)
+            try:
+                self.journal.prune()
+            except JournalError as error:
+                self._fail(error)
 
     def _learn_name(self) -> None:
         if self._naming:

@@ -119,7 +119,7 @@ class Channel:
         while isinstance(event := await self._next(), h11.Data):
             size += len(event.data)
             if size > max_bytes:
-                raise TooLargeError(f"{where.authority} sends more than {max_bytes} bytes")
+                raise TooLargeError(f"{where.authority} sends more than {max_bytes} bytes", head.status_code)
             parts.append(bytes(event.data))
         self._used_at = time.monotonic()
         return Answer(head.status_code, {name.decode(): value.decode("latin-1") for name, value in head.headers}, b"".join(parts))

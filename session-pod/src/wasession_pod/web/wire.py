@@ -17,7 +17,11 @@ class WebError(Exception):
 
 
 class TooLargeError(WebError):
-    """The other side sends more than is wanted."""
+    """The other side sends more than is wanted; `status` of its answer, if it was an answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Target(NamedTuple):
