@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wasession_contract.podwire import Activity
-from wasession_pod import credentials, disconnects, history, inbound, jids, lean
+from wasession_pod import credentials, disconnects, history, inbound, jids, lean, whatsmeow_log
 from wasession_pod.engine import (
     Account,
     Connected,
@@ -42,10 +42,11 @@ from wasession_pod.engine import (
 )
 
 with lean.imports():
+    from neonize import client as neonize_client
     from neonize import events as wa
     from neonize.client import NewClient
     from neonize.exc import NeonizeError
-    from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE
+    from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE, LogEntry
     from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
     from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
     from neonize.utils.enum import ChatPresence, ChatPresenceMedia, ReceiptType
@@ -54,6 +55,7 @@ LOCK_SECONDS = 10  # a call waits so long for the one before it
 STOP_SECONDS = 2  # stop() ended connect() within 0.3 s when measured
 QUIET_SECONDS = 0.1  # no event for so long after the disconnect: the channel is empty
 DRAIN_SECONDS = 1.5
+SILENT_LOSS_SECONDS = 2  # after a socket's error: its event comes within ms, and a 515's new connection within 0.5 s
 _OPTIONS = "?_foreign_keys=on&_journal_mode=WAL&_busy_timeout=5000&x="  # x= absorbs what neonize appends
 
 _LOCAL_FAULTS = ("database", "sqlite", "no space left", "read-only file system", "disk i/o", "permission denied")
@@ -67,7 +69,7 @@ _SEND_ERRORS = (  # whatsmeow's words, lower case; the first that fits counts
     ("not logged in", Refusal.NOT_CONNECTED),
 )
 
-logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)  # decides what Go hands over: DEBUG lines hold the QR code
+logging.getLogger("neonize.utils.log").setLevel(logging.INFO)  # decides what Go hands over: DEBUG lines hold the QR code
 
 
 class _Client(NewClient):  # type: ignore[misc]  # neonize is untyped
@@ -94,6 +96,10 @@ class NeonizeEngine:
         self._logged_in = False  # this client: connected at least once, so calls on it are safe
         self._last_event = 0.0
         self._own_jid = ""
+        self._verdict: Disconnected | None = None  # what the log said of this connection's end
+        self._told: int | None = None  # the code of the disconnection that was the last event
+        self._log = neonize_client.log_whatsmeow
+        neonize_client.log_whatsmeow = self._hear_log
 
     def connect(self) -> None:
         """Begin to connect with a new client."""
@@ -105,7 +111,7 @@ class NeonizeEngine:
         client._stop_finalizer.detach()  # noqa: SLF001  it would call into Go whenever Python collects garbage
         client.on_login_status = lambda status: self._login_status(generation, status)
         self._subscribe(client, generation)
-        self._client, self._logged_in = client, False
+        self._client, self._logged_in, self._verdict, self._told = client, False, None, None
         self._thread = threading.Thread(target=self._run, args=(client, generation), name=f"connect-{generation}", daemon=True)
         self._thread.start()
 
@@ -202,17 +208,44 @@ class NeonizeEngine:
         try:
             client.connect()
         except NeonizeError as error:
-            words = str(error)
-            local = any(part in words.lower() for part in _LOCAL_FAULTS)
-            self._say(
-                generation, Faulted(f"the credentials' database: {words}") if local else Disconnected(disconnects.CONNECTION_LOST, words)
-            )
+            self._say(generation, self._not_connected(str(error)))
         else:
-            self._say(generation, Disconnected(disconnects.CONNECTION_CLOSED))
+            self._say(generation, self._ended())
+
+    def _not_connected(self, words: str) -> EngineEvent:
+        if any(part in words.lower() for part in _LOCAL_FAULTS):
+            return Faulted(f"the credentials' database: {words}")
+        if whatsmeow_log.UNTOLD in words:
+            return self._verdict or Disconnected(disconnects.SERVER_ERROR, "login refused for a reason that the client does not know")
+        return Disconnected(disconnects.CONNECTION_LOST, words)
+
+    def _ended(self) -> Disconnected:
+        return self._verdict or Disconnected(disconnects.CONNECTION_CLOSED)
+
+    def _hear_log(self, data: int, size: int) -> None:
+        """On Go's thread, before the event that follows. Go says this of one client, because there is one."""
+        line = LogEntry.FromString(ctypes.string_at(data, size)).Message if data and size > 0 else ""
+        self._verdict = whatsmeow_log.verdict(line, datetime.now(UTC)) or self._verdict
+        if end := whatsmeow_log.end(line):
+            self._say(self._generation, end)
+        elif whatsmeow_log.socket_failed(line):
+            check = threading.Timer(SILENT_LOSS_SECONDS, self._check_socket, (self._generation,))
+            check.daemon = True
+            check.start()
+        self._log(data, size)
+
+    def _check_socket(self, generation: int) -> None:
+        """A connection cut while whatsmeow ends its handshake is lost without an event: the client holds a dead socket."""
+        with self._locked(LOCK_SECONDS) as mine:
+            client = self._client
+            dead = mine and generation == self._generation and client is not None and not client.is_connected
+        if dead and self._told is None:
+            self._say(generation, self._ended())
 
     def _say(self, generation: int, event: EngineEvent) -> None:
-        """Pass an event on, unless its client was stopped meanwhile."""
-        if generation == self._generation:
+        """Pass an event on, unless its client was stopped meanwhile, or its log has told the same."""
+        told, self._told = self._told, event.code if isinstance(event, Disconnected) else None
+        if generation == self._generation and (told is None or told != self._told):
             self._on_event(event)
 
     def _drain(self) -> None:
@@ -243,13 +276,14 @@ class NeonizeEngine:
 
         client.qr(lambda _client, data: self._say(generation, QRShown(data.decode())))
         on(wa.ConnectedEv, lambda _event: self._connected(client.me))
+        on(wa.DisconnectedEv, lambda _event: self._ended())
         for event_type, read in {**_NEWS, wa.HistorySyncEv: self._history}.items():
             client.event(event_type)(self._teller(read))
         for event_type, make in _DISCONNECTS.items():
             on(event_type, make)
 
     def _connected(self, device: Any) -> Connected:  # noqa: ANN401  protobuf
-        self._logged_in = True
+        self._logged_in, self._verdict = True, None
         account = _account(device)
         self._own_jid = account.jid
         return Connected(account)
@@ -281,7 +315,6 @@ def _login_refused(event: Any) -> Disconnected:  # noqa: ANN401  protobuf
 
 
 _DISCONNECTS: dict[type, Callable[[Any], Disconnected]] = {
-    wa.DisconnectedEv: lambda _event: Disconnected(disconnects.CONNECTION_CLOSED),
     wa.KeepAliveTimeoutEv: lambda _event: Disconnected(disconnects.CONNECTION_LOST, "no answer to the keep-alive ping"),
     wa.StreamErrorEv: lambda event: Disconnected(disconnects.SERVER_ERROR, f"stream error {event.Code}"),
     wa.StreamReplacedEv: lambda _event: Disconnected(disconnects.REPLACED),

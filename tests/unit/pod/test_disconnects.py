@@ -46,6 +46,12 @@ def test_a_row_leads_where_the_design_says_and_the_reason_is_kept(code: int) -> 
     assert (state.message is None) is (state.at in {SessionState.STARTING, SessionState.RECONNECTING})
 
 
-@pytest.mark.parametrize(("code", "follow"), [(404, Follow.WIPE), (499, Follow.WIPE), (501, Follow.RECONNECT), (0, Follow.RECONNECT)])
-def test_another_code_follows_the_originals_rule(code: int, follow: Follow) -> None:
-    assert look_up(code).follow is follow
+@pytest.mark.parametrize(
+    ("code", "words"), [(404, "refused by WhatsApp"), (499, "refused by WhatsApp"), (501, "disconnected"), (0, "disconnected")]
+)
+def test_an_unknown_code_is_tried_again_and_wipes_nothing(code: int, words: str) -> None:
+    assert look_up(code) == (words, Follow.RECONNECT)
+
+
+def test_only_one_code_wipes_the_credentials() -> None:
+    assert [code for code, row in TABLE.items() if row.follow is Follow.WIPE] == [401]
