@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from wasession_contract.podwire import ErrorCode
 from wasession_contract.v1alpha1 import SessionState
 from wasession_pod import http
 from wasession_pod.engine import Connected, Disconnected, EngineError, QRShown, Received, Refusal
+from wasession_pod.events import Event
 from wasession_pod.web.server import Server
 
 pytestmark = pytest.mark.unit
@@ -252,3 +254,21 @@ async def test_a_lost_connection_is_counted_by_code(call: Caller) -> None:
     call.shell.engine.on_event(Disconnected(428))
     await call.shell.until(lambda: call.shell.pod.report().last_disconnect)
     assert 'wasession_session_disconnects_total{code="428"} 1.0' in await (await call.client.get("/metrics")).text()
+
+
+async def test_dead_letters_are_listed_and_delivered_again(call: Caller) -> None:
+    outbox, url = call.shell.pod.journal.outbox, "http://hook.example/x"
+    outbox.subscribe({url: {"message"}})
+    for number in (1, 2, 3):
+        outbox.put(Event(f"evt_{number}", "message", b"{}", 7000))
+        outbox.dead(url, outbox.first(url).seq, int(time.time()), "status 400")
+    status, letters = await call("GET", "/v1/webhooks/dead-letters")
+    assert status == 200
+    assert [(letter["id"], letter["event"], letter["url"], letter["attempts"], letter["lastError"]) for letter in letters] == [
+        (f"evt_{number}", "message", url, 1, "status 400") for number in (1, 2, 3)
+    ]
+    assert await call("POST", "/v1/webhooks/dead-letters/evt_2/redeliver") == (200, {"redelivered": 1})
+    status, error = await call("POST", "/v1/webhooks/dead-letters/evt_2/redeliver")
+    assert (status, error["code"]) == (404, ErrorCode.DELIVERY_UNKNOWN)
+    assert await call("POST", "/v1/webhooks/dead-letters/redeliver") == (200, {"redelivered": 2})
+    assert await call("GET", "/v1/webhooks/dead-letters") == (200, [])
