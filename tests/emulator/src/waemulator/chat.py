@@ -2,39 +2,14 @@
 
 from typing import Any
 
-from waemulator.accounts import Account, Device, DeviceKey
+from waemulator.accounts import GROUP_SERVER, Account, DeviceKey
 from waemulator.connection import Connection
 from waemulator.context import Context
 from waemulator.delivery import queue, send_again
-from waemulator.envelope import reply_to, shown_text, unwrap
-from waemulator.errors import ProtocolViolationError
-from waemulator.faults import Kind
-from waemulator.keys import DJB
+from waemulator.group_chat import on_group_message
 from waemulator.prekeys import renew_from_retry
-from waemulator.signalpeer import UndecryptableError
+from waemulator.receiving import acknowledge, describe, identity_of, open_sealed, seen_id
 from waemulator.wire import Jid, Node, child, children, node, now, parse_jid
-
-MAX_RETRIES = 5
-"""A real client gives up after 5 requests for the same message."""
-
-
-def identity_of(connection: Connection) -> tuple[Account, Device]:
-    """The account and device of a logged-in connection.
-
-    Raises:
-        ProtocolViolationError: it is not logged in.
-    """
-    if connection.account is None or connection.device is None:
-        raise ProtocolViolationError("a stanza of a client that is not logged in")
-    return connection.account, connection.device
-
-
-async def acknowledge(connection: Connection, id_: str, to: str) -> None:
-    """Tells the client that the server has its message, unless acknowledgements are held."""
-    if connection.context.faults.take(Kind.HOLD_ACKS, connection.number):
-        connection.context.logbook.add("ack_held", connection.number, id=id_)
-        return
-    await connection.send(node("ack", class_="message", id=id_, from_=to, t=now()))
 
 
 async def on_message(connection: Connection, stanza: Node) -> None:
@@ -46,12 +21,15 @@ async def on_message(connection: Connection, stanza: Node) -> None:
     context = connection.context
     account, device = identity_of(connection)
     id_, to = stanza.attrs["id"], stanza.attrs["to"]
-    if context.mailbox.seen(device.key, id_):
+    seen = seen_id(id_, stanza.attrs.get("participant"))
+    if context.mailbox.seen(device.key, seen):
         context.logbook.add("message_resent", account.number, device=device.key.id, id=id_)
         await acknowledge(connection, id_, to)
         return
-    context.mailbox.mark_seen(device.key, id_)
-    if child(stanza, "participants") is not None:
+    context.mailbox.mark_seen(device.key, seen)
+    if child(stanza, "participants") is not None and parse_jid(to).server == GROUP_SERVER:
+        await on_group_message(connection, stanza)
+    elif child(stanza, "participants") is not None:
         await _fan_out(connection, stanza)
     elif stanza.attrs.get("category") == "peer":
         await _peer_message(connection, stanza)
@@ -74,10 +52,10 @@ async def _fan_out(connection: Connection, stanza: Node) -> None:
         if target.device:
             _forward(connection, stanza, receiver=receiver, target=target, enc=enc)
             continue
-        message = await _open(connection, receiver, enc, id_, to)
+        message = await open_sealed(connection, receiver, enc, id_, to)
         if message is not None:
             own = receiver is account
-            copies["own_phone" if own else "contact"] = _describe(context, message.deviceSentMessage.message if own else message, enc) | (
+            copies["own_phone" if own else "contact"] = describe(context, message.deviceSentMessage.message if own else message, enc) | (
                 {"for": message.deviceSentMessage.destinationJid} if own else {}
             )
     shown = copies.get("contact") or copies.get("own_phone") or {}
@@ -88,18 +66,6 @@ async def _fan_out(connection: Connection, stanza: Node) -> None:
     await acknowledge(connection, id_, to)
     if peer is not None and peer is not account and "contact" in copies:
         queue(context, device, node("receipt", from_=to, id=id_, t=now()))
-
-
-def _describe(context: Context, message: Any, enc: Node) -> dict[str, Any]:  # noqa: ANN401  a protobuf message
-    """What a phone shows of a message."""
-    media = context.media.describe(unwrap(message))
-    quoted = reply_to(message)
-    return (
-        {"enc": enc.attrs["type"], "text": shown_text(message)}
-        | {"fields": [field.name for field, _ in message.ListFields()]}
-        | ({"media": media} if media else {})
-        | ({"reply_to": quoted} if quoted else {})
-    )
 
 
 def _forward(connection: Connection, stanza: Node, *, receiver: Account, target: Jid, enc: Node) -> None:
@@ -121,7 +87,7 @@ async def _peer_message(connection: Connection, stanza: Node) -> None:
     account, device = identity_of(connection)
     enc = child(stanza, "enc")
     if enc is not None:
-        message = await _open(connection, account, enc, stanza.attrs["id"], stanza.attrs["to"])
+        message = await open_sealed(connection, account, enc, stanza.attrs["id"], stanza.attrs["to"])
         fields = [field.name for field, _ in message.protocolMessage.ListFields()] if message is not None else []
         context.logbook.add("peer_message", account.number, device=device.key.id, id=stanza.attrs["id"], fields=fields)
     await acknowledge(connection, stanza.attrs["id"], stanza.attrs["to"])
@@ -132,49 +98,19 @@ async def _repeated_message(connection: Connection, stanza: Node) -> None:
     context = connection.context
     account, device = identity_of(connection)
     id_, to, enc = stanza.attrs["id"], stanza.attrs["to"], child(stanza, "enc")
-    target = parse_jid(to)
-    receiver = context.directory.find(target)
+    participant, group = stanza.attrs.get("participant"), context.groups.find(to)
+    receiver = context.directory.find(participant or to)
     if receiver is not None and enc is not None:
-        message = await _open(connection, receiver, enc, id_, to)
-        described = {} if message is None else _describe(context, message, enc)
+        message = await open_sealed(connection, receiver, enc, id_, to)
+        described = {} if message is None else describe(context, message, enc)
         context.logbook.add(
             "message_retried", account.number, device=device.key.id, id=id_, to_number=receiver.number,
             count=enc.attrs.get("count"), text=described.get("text"),
         )  # fmt: skip
         if described:
-            queue(context, device, node("receipt", from_=to, id=id_, t=now()))
+            addressing = group.addressing(receiver) if group else {"from_": to}
+            queue(context, device, node("receipt", id=id_, t=now(), **addressing))
     await acknowledge(connection, id_, to)
-
-
-async def _open(connection: Connection, receiver: Account, enc: Node, id_: str, to: str) -> Any:  # noqa: ANN401  a protobuf message
-    """Decrypts as the receiver's phone; when that fails the phone asks the client to send again, at most MAX_RETRIES times."""
-    account, device = identity_of(connection)
-    context = connection.context
-    try:
-        return await receiver.phone.decrypt(account.device_lid_jid(device.key.id), enc)
-    except UndecryptableError as error:
-        count = connection.retries[id_] = connection.retries.get(id_, 0) + 1
-        context.logbook.add(
-            "undecryptable", account.number, device=device.key.id, id=id_, receiver=receiver.number, count=count, error=str(error)
-        )
-    if count <= MAX_RETRIES:
-        context.mailbox.unmark_seen(device.key, id_)
-        queue(context, device, await _retry_receipt(receiver, to, id_, count))
-    return None
-
-
-async def _retry_receipt(receiver: Account, to: str, id_: str, count: int) -> Node:
-    """The phone asks for a message again, addressed as the message was; from the second time on with fresh keys."""
-    inner = [
-        node("retry", count=count, id=id_, t=now(), v="1"),
-        node("registration", receiver.phone.keys.registration_id.to_bytes(4, "big")),
-    ]
-    if count > 1:
-        bundle = await receiver.phone.bundle(receiver.lid_jid)
-        keys = [one for one in children(bundle) if one.tag in ("identity", "key", "skey")]
-        inner.append(node("keys", [node("type", DJB), *keys]))
-    sender = receiver.lid_jid if to.endswith("@lid") else receiver.number_jid
-    return node("receipt", inner, from_=sender, id=id_, type="retry", t=now())
 
 
 async def on_receipt(connection: Connection, stanza: Node) -> None:
@@ -183,12 +119,15 @@ async def on_receipt(connection: Connection, stanza: Node) -> None:
     _, device = identity_of(connection)
     id_, kind = stanza.attrs["id"], stanza.attrs.get("type")
     more = [one.attrs["id"] for one in children(child(stanza, "list"), "item")]
-    context.logbook.add("receipt", connection.number, device=device.key.id, id=id_, ids=[id_, *more], to=stanza.attrs.get("to"), type=kind)
+    to, participant = stanza.attrs.get("to"), stanza.attrs.get("participant")
+    context.logbook.add(
+        "receipt", connection.number, device=device.key.id, id=id_, ids=[id_, *more], to=to, participant=participant, type=kind
+    )
     if kind == "retry":
         await _on_retry(context, device.key, stanza)
     else:
         context.mailbox.complete(device.key, "message", [id_, *more])
-    await connection.send(node("ack", class_="receipt", id=id_, type=kind, from_=stanza.attrs.get("to"), t=now()))
+    await connection.send(node("ack", class_="receipt", id=id_, type=kind, from_=to, participant=participant, t=now()))
 
 
 async def _on_retry(context: Context, key: DeviceKey, stanza: Node) -> None:

@@ -64,13 +64,15 @@ class ControlClient:
         """The user types a pairing code into the phone; returns the new device's JID."""
         return str(self._post("/enter_code", {"number": number, "code": code})["jid"])
 
-    def incoming(self, sender: str, to: str, text: str, *, lid: bool = True, id_: str | None = None) -> str:
-        """A contact writes to the account, addressed by LID or by number; returns the message id, a new one unless given."""
-        return self._incoming("/incoming", {"from": sender, "to": to, "text": text, "lid": lid, "id": id_})
+    def incoming(self, sender: str, to: str, text: str, *, lid: bool = True, id_: str | None = None, group: str | None = None) -> str:
+        """A contact writes to the account, or to a group of both; addressed by LID or by number; returns the message id."""
+        return self._incoming("/incoming", {"from": sender, "to": to, "text": text, "lid": lid, "id": id_, "group": group})
 
-    def incoming_message(self, sender: str, to: str, message: Record, *, lid: bool = True, id_: str | None = None) -> str:
+    def incoming_message(
+        self, sender: str, to: str, message: Record, *, lid: bool = True, id_: str | None = None, group: str | None = None
+    ) -> str:
         """A contact sends any message, in protobuf's JSON form (`{"imageMessage": {"caption": "a cat"}}`); returns the message id."""
-        return self._incoming("/incoming_message", {"from": sender, "to": to, "message": message, "lid": lid, "id": id_})
+        return self._incoming("/incoming_message", {"from": sender, "to": to, "message": message, "lid": lid, "id": id_, "group": group})
 
     def incoming_media(
         self, sender: str, to: str, data: bytes, *, kind: str = "image", mimetype: str = "image/png", caption: str = "", filename: str = ""
@@ -82,9 +84,14 @@ class ControlClient:
     def _incoming(self, path: str, body: Mapping[str, object]) -> str:
         return str(self._post(path, {key: value for key, value in body.items() if value is not None})["id"])
 
-    def receipt(self, sender: str, to: str, *ids: str, kind: str = "read", lid: bool = True) -> None:
-        """A contact has (`delivered`), has `read` or has `played` messages that the account sent."""
-        self._post("/receipt", {"from": sender, "to": to, "ids": list(ids), "type": kind, "lid": lid})
+    def receipt(self, sender: str, to: str, *ids: str, kind: str = "read", lid: bool = True, group: str | None = None) -> None:
+        """A contact has (`delivered`), has `read` or has `played` messages that the account sent, to it or to a group."""
+        body = {"from": sender, "to": to, "ids": list(ids), "type": kind, "lid": lid}
+        self._post("/receipt", body | ({"group": group} if group else {}))
+
+    def group(self, subject: str, *members: str, id_: str | None = None, lid: bool = True) -> str:
+        """Makes a group and returns its JID; with the `id_` of one that is there, gives that one this subject and these members."""
+        return str(self._post("/group", {"subject": subject, "members": list(members), "lid": lid, **({"id": id_} if id_ else {})})["id"])
 
     def fault(self, kind: str, number: str | None = None, **details: object) -> Record:
         """Lets something go wrong, for one account or for all; returns how many connections it hits."""

@@ -52,7 +52,7 @@ class Connection:
         payload: the `ClientPayload` of the handshake.
         account, device: set at login.
         link: a pairing by code in progress.
-        retries: how often the phone asked for each message again.
+        retries: how often each phone (by number) asked for each message (by id) again.
         references: the QR references that this connection shows.
         gone: set when the connection is over.
     """
@@ -64,7 +64,7 @@ class Connection:
         self.account: Account | None = None
         self.device: Device | None = None
         self.link: CodeLink | None = None
-        self.retries: dict[str, int] = {}
+        self.retries: dict[tuple[str, str], int] = {}
         self.references: list[str] = []
         self.gone = asyncio.Event()
         self._socket = socket

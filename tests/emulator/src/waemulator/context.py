@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from waemulator.connection import Connection
     from waemulator.database import Database
     from waemulator.faults import StandingFaults
+    from waemulator.groups import Groups
     from waemulator.logbook import Logbook
     from waemulator.mailbox import Mailbox
     from waemulator.media import MediaStore
@@ -30,6 +31,7 @@ class Context:
     database: Database
     logbook: Logbook
     directory: Directory
+    groups: Groups
     mailbox: Mailbox
     media: MediaStore
     faults: StandingFaults

@@ -11,11 +11,14 @@ from waemulator.bodies import Body, field
 from waemulator.context import Context
 from waemulator.delivery import RECEIPTS, send_message, send_receipt
 from waemulator.errors import bad_request
+from waemulator.group_delivery import make_group, require_member, send_group_receipt, send_to_group
+from waemulator.groups import Group
 from waemulator.media import INFO
 from waemulator.proto import messages
 
 MAX_TEXT = 65_536
 """WhatsApp's limit for a text message, in characters."""
+MIN_MEMBERS = 2
 Call = Callable[[Context, Body], Awaitable[dict[str, Any]]]
 
 
@@ -46,11 +49,19 @@ def _sent(context: Context, receiver: Account, id_: str) -> dict[str, Any]:
 
 
 async def _deliver(context: Context, body: Body, message: "messages.Message") -> dict[str, Any]:
-    """A contact's message to the account: by LID unless told otherwise, under a new id unless given."""
+    """A contact's message to the account or to a group of both: by LID unless told otherwise, under a new id unless given."""
     sender, receiver = _ends(context, body)
-    by_lid = field(body, "lid", bool, True)
-    id_ = await send_message(context, sender, receiver, message, by_lid=by_lid, id_=field(body, "id", str, "") or None)
+    id_, group = field(body, "id", str, "") or None, _group_of(context, body)
+    if group is not None:
+        require_member(group, receiver)
+        return _sent(context, receiver, await send_to_group(context, sender, group, message, id_))
+    id_ = await send_message(context, sender, receiver, message, by_lid=field(body, "lid", bool, True), id_=id_)
     return _sent(context, receiver, id_)
+
+
+def _group_of(context: Context, body: Body) -> Group | None:
+    jid = field(body, "group", str, "")
+    return context.groups.get(jid) if jid else None
 
 
 async def _incoming(context: Context, body: Body) -> dict[str, Any]:
@@ -83,8 +94,22 @@ async def _receipt(context: Context, body: Body) -> dict[str, Any]:
         raise bad_request("bad_field", f"type is one of {', '.join(RECEIPTS)}, not {kind!r}")
     if not ids or not all(isinstance(one, str) and one for one in ids):
         raise bad_request("bad_field", f"ids is a list of at least one message id, not {ids!r}"[:200])
-    send_receipt(context, sender, receiver, ids, kind, by_lid=field(body, "lid", bool, True))
+    group = _group_of(context, body)
+    if group is not None:
+        send_group_receipt(context, sender, receiver, group, ids, kind=kind)
+    else:
+        send_receipt(context, sender, receiver, ids, kind, by_lid=field(body, "lid", bool, True))
     return _sent(context, receiver, ids[0])
+
+
+async def _group(context: Context, body: Body) -> dict[str, Any]:
+    numbers = field(body, "members", list)
+    if len(numbers) < MIN_MEMBERS or not all(isinstance(one, str) for one in numbers):
+        raise bad_request("bad_field", f"members is a list of at least {MIN_MEMBERS} numbers, not {numbers!r}"[:200])
+    members = list({one.number: one for one in map(context.directory.get, numbers)}.values())
+    jid = field(body, "id", str, "") or None
+    group = make_group(context, jid, field(body, "subject"), members, by_lid=field(body, "lid", bool, True))
+    return {"id": group.jid, "subject": group.subject, "members": [one.number for one in group.members]}
 
 
 async def _fault(context: Context, body: Body) -> dict[str, Any]:
@@ -99,6 +124,7 @@ CALLS: dict[str, Call] = {
     "/incoming_message": _incoming_message,
     "/incoming_media": _incoming_media,
     "/receipt": _receipt,
+    "/group": _group,
     "/fault": _fault,
 }
 """The POST calls."""

@@ -52,12 +52,17 @@ async def send_copy(context: Context, id_: str, device: Device) -> None:
     kept = context.mailbox.outgoing(id_)
     if kept is None:
         return
-    sender, receiver = context.directory.get(kept.sender), context.directory.get(kept.recipient)
-    addressing = (
-        {"from_": sender.lid_jid, "sender_pn": sender.number_jid, "addressing_mode": "lid"}
-        if kept.by_lid
-        else {"from_": sender.number_jid, "sender_lid": sender.lid_jid, "addressing_mode": "pn"}
+    sender, receiver, group = (
+        context.directory.get(kept.sender),
+        context.directory.get(device.key.number),
+        context.groups.find(kept.recipient),
     )
+    if group is not None:
+        addressing = group.addressing(sender)
+    elif kept.by_lid:
+        addressing = {"from_": sender.lid_jid, "sender_pn": sender.number_jid, "addressing_mode": "lid"}
+    else:
+        addressing = {"from_": sender.number_jid, "sender_lid": sender.lid_jid, "addressing_mode": "pn"}
     message = messages.Message.FromString(kept.message)
     enc = await encrypt_for(context, sender, receiver, device, message)
     queue(context, device, message_stanza(id_, message, sender, [enc], addressing))
@@ -95,8 +100,9 @@ async def send_again(context: Context, id_: str, device: Device, one_time: tuple
     kept = context.mailbox.outgoing(id_)
     if kept is None:
         return
-    sender, receiver = context.directory.get(kept.sender), context.directory.get(kept.recipient)
+    sender, receiver = context.directory.get(kept.sender), context.directory.get(device.key.number)
     address = receiver.device_lid_jid(device.key.id)
+    await sender.phone.forget_group(kept.recipient, address)
     await sender.phone.forget(address)
     await sender.phone.start_session(address, take_bundle(context, device, one_time))
     await send_copy(context, id_, device)

@@ -23,7 +23,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A message of a fake phone, kept so that it can be encrypted again when the receiver asks."""
+    """A message of a fake phone to a number or to a group, kept so that it can be encrypted again when a receiver asks."""
 
     sender: str
     recipient: str

@@ -42,13 +42,15 @@ WRAPPINGS = ("IsEphemeral", "IsViewOnce", "IsViewOnceV2", "IsDocumentWithCaption
 def on_message(_: NewClient, event: Any) -> None:  # noqa: ANN401  a protobuf message
     info, message = event.Info, event.Message
     source = info.MessageSource
-    if info.Category == "peer":
-        return  # the phone's own business with its linked device
+    fields = {field.name for field, _ in message.ListFields()}
+    if info.Category == "peer" or fields == {"senderKeyDistributionMessage"}:
+        return  # the phone's own business with its linked device, or the key that comes in front of a group's message, by the same id
     data = client.download_any(message) if message.imageMessage.mediaKey else b""
     emit(
         "message", id=info.ID, text=message.conversation or message.extendedTextMessage.text, sender=Jid2String(source.Sender),
-        sender_alt=Jid2String(source.SenderAlt), chat=Jid2String(source.Chat), push_name=info.Pushname, from_me=source.IsFromMe,
-        media=data.hex(), type=info.Type, message=to_json(message), wrapped=[name for name in WRAPPINGS if getattr(event, name)],
+        sender_alt=Jid2String(source.SenderAlt), chat=Jid2String(source.Chat), is_group=source.IsGroup, from_me=source.IsFromMe,
+        push_name=info.Pushname, media=data.hex(), type=info.Type, message=to_json(message),
+        wrapped=[name for name in WRAPPINGS if getattr(event, name)],
     )  # fmt: skip
 
 
@@ -63,7 +65,7 @@ client.qr(on_qr)
 client.event(events.MessageEv)(on_message)
 for kind in (
     events.ConnectedEv, events.DisconnectedEv, events.LoggedOutEv, events.PairStatusEv, events.StreamReplacedEv, events.TemporaryBanEv,
-    events.ReceiptEv, events.ClientOutdatedEv, events.ConnectFailureEv,
+    events.ReceiptEv, events.ClientOutdatedEv, events.ConnectFailureEv, events.JoinedGroupEv, events.GroupInfoEv,
 ):  # fmt: skip
     plain_event(kind)
 
@@ -82,7 +84,7 @@ def jid(text: str) -> Any:  # noqa: ANN401  a protobuf message
 
 
 def send(to: str, text: str) -> dict[str, object]:
-    return {"id": client.send_message(to, Message(conversation=text)).ID}
+    return {"id": client.send_message(jid(to) if "@" in to else to, Message(conversation=text)).ID}
 
 
 def me() -> dict[str, object]:
@@ -118,6 +120,15 @@ def show_presence(state: str) -> dict[str, object]:
     return {}
 
 
+def group_info(group: str) -> dict[str, object]:
+    info = client.get_group_info(jid(group))
+    return {"subject": info.GroupName.Name, "members": sorted(one.PhoneNumber.User for one in info.Participants)}
+
+
+def joined_groups() -> dict[str, object]:
+    return {"groups": {Jid2String(one.JID): one.GroupName.Name for one in client.get_joined_groups()}}
+
+
 def answer(name: str) -> Callable[[], dict[str, object]]:
     def call() -> dict[str, object]:
         return {"answer": str(getattr(client, name)())}
@@ -134,7 +145,8 @@ OPERATIONS: dict[str, Callable[..., dict[str, object]]] = {
     "mark_read": mark_read,
     "show_activity": show_activity,
     "show_presence": show_presence,
-    "get_joined_groups": answer("get_joined_groups"),
+    "group_info": group_info,
+    "joined_groups": joined_groups,
     "get_blocklist": answer("get_blocklist"),
 }
 

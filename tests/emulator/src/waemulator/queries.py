@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 from waemulator import appstate, pairing, prekeys, usync
-from waemulator.chat import identity_of
 from waemulator.connection import Connection
 from waemulator.delivery import send_from_own_phone
 from waemulator.errors import ProtocolViolationError
 from waemulator.media import HOST
+from waemulator.receiving import identity_of
 from waemulator.wire import SERVER, Node, child, children, node, now
 
 PUSH_NAME_COLLECTION = "critical_block"
@@ -108,8 +108,20 @@ async def _media_hosts(connection: Connection, question: Node) -> None:
     await reply(connection, question, [hosts])
 
 
-async def _no_groups(connection: Connection, question: Node) -> None:
-    await reply(connection, question, [node("groups", [])])
+async def _groups(connection: Connection, question: Node) -> None:
+    account, _ = identity_of(connection)
+    await reply(connection, question, [node("groups", [group.describe() for group in connection.context.groups.of(account)])])
+
+
+async def _group(connection: Connection, question: Node) -> None:
+    account, _ = identity_of(connection)
+    group = connection.context.groups.find(question.attrs["to"])
+    if group is None:
+        await refuse(connection, question, "404", "item-not-found")
+    elif account not in group.members:
+        await refuse(connection, question, "403", "forbidden")
+    else:
+        await reply(connection, question, [group.describe()])
 
 
 async def _no_blocklist(connection: Connection, question: Node) -> None:
@@ -137,7 +149,8 @@ ANSWERS: dict[tuple[str, str, str | None], Answer] = {
     ("md", "set", "remove-companion-device"): _unlink,
     ("md", "set", "link_code_companion_reg"): _link_code,
     ("w:m", "set", "media_conn"): _media_hosts,
-    ("w:g2", "get", "participating"): _no_groups,
+    ("w:g2", "get", "participating"): _groups,
+    ("w:g2", "get", "query"): _group,
     ("blocklist", "get", None): _no_blocklist,
     ("w:profile:picture", "get", "picture"): _no_picture,
 }

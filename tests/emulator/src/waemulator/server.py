@@ -14,6 +14,7 @@ from waemulator.context import Context
 from waemulator.database import Database
 from waemulator.errors import StateError
 from waemulator.faults import StandingFaults
+from waemulator.groups import Groups
 from waemulator.logbook import Logbook
 from waemulator.mailbox import Mailbox
 from waemulator.media import MediaStore
@@ -52,10 +53,12 @@ def build(settings: Settings, pki: Pki) -> Context:
         StateError: the directory cannot be used.
     """
     database = Database(settings.state)
+    directory = Directory(database, auto_users=settings.auto_users)
     return Context(
         database=database,
         logbook=Logbook(database),
-        directory=Directory(database, auto_users=settings.auto_users),
+        directory=directory,
+        groups=Groups(database, directory),
         mailbox=Mailbox(database),
         media=MediaStore(database),
         faults=StandingFaults(),

@@ -24,6 +24,8 @@ from waemulator.wire import Node, content, node
 SIGNED_PREKEY_ID = 1
 ARCHIVED_SESSIONS = 5
 MAX_PADDING = 16
+SHARED = "sender-key-shared"
+"""The type of key under which the store keeps who was given the phone's sender key."""
 
 
 class UndecryptableError(Exception):
@@ -169,6 +171,41 @@ class SignalPeer:
         await self._store.set({"session": {address: before}})
         raise UndecryptableError(str(failure)) from failure
 
+    async def encrypt_for_group(self, group: str, own_jid: str, message: "messages.Message") -> tuple[Node, bytes]:
+        """The `<enc>` of a message for all of a group, and the sender key that its readers need."""
+        padded = pad(message.SerializeToString())
+        sealed, sender_key = await self._repository.encrypt_group_message(group_jid=group, me_jid=own_jid, data=padded)
+        return node("enc", sealed, v="2", type="skmsg"), sender_key
+
+    async def must_give_sender_key(self, group: str, jid: str) -> bool:
+        """Whether this device still has to be given the phone's sender key of the group; asking counts as giving."""
+        id_ = f"{group} {self._repository.jid_to_address(jid)}"
+        given = await self._store.get(SHARED, [id_])
+        await self._store.set({SHARED: {id_: b"given"}})
+        return not given
+
+    async def learn_sender_key(self, group: str, author: str, distribution: Any) -> None:  # noqa: ANN401  a protobuf message
+        """Keeps a member's sender key, by which that device's messages to the group are read."""
+        await self._repository.process_sender_key_distribution_message(
+            group_jid=group, author_jid=author, distribution_bytes=distribution.axolotlSenderKeyDistributionMessage
+        )
+
+    async def decrypt_from_group(self, group: str, author: str, enc: Node) -> "messages.Message":
+        """The message in an `<enc>` that a member's device sealed for the group.
+
+        Raises:
+            UndecryptableError: the device's sender key is not known, or does not fit.
+        """
+        try:
+            plain = await self._repository.decrypt_group_message(group_jid=group, author_jid=author, ciphertext=content(enc))
+            return messages.Message.FromString(unpad(plain))
+        except (SignalError, ValueError, InvalidTag, DecodeError) as error:
+            raise UndecryptableError(str(error)) from error
+
+    async def forget_group(self, group: str, jid: str) -> None:
+        """The next message to the group brings this device the sender key again."""
+        await self._store.set({SHARED: {f"{group} {self._repository.jid_to_address(jid)}": None}})
+
     async def forget(self, jid: str) -> None:
         """Ends the session with one device, so that the next message starts a new one."""
         address = str(self._repository.jid_to_address(jid))
@@ -179,6 +216,7 @@ class SignalPeer:
     def lose_sessions(self) -> int:
         """Loses all sessions, as a phone that was set up anew does; returns how many."""
         self._database.change("DELETE FROM phone_session_archive WHERE number = ?", self._number)
+        self._database.change("DELETE FROM phone_key WHERE number = ? AND type IN ('sender-key', ?)", self._number, SHARED)
         return self._database.change("DELETE FROM phone_key WHERE number = ? AND type = 'session'", self._number)
 
     async def _session(self, address: str) -> bytes | None:
