@@ -139,11 +139,14 @@ class MediaKind(StrEnum):
 
 
 class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file to send: by `url` or `base64`, one of the two. `mimetype` None: found out; `filename` is for documents."""
+    """A file to send: by `url` or `base64`, one of the two. `mimetype` None: found out; `filename` is for documents.
+
+    `base64` holds the bytes; on the wire they are base64 with padding (RFC 4648, section 4), and msgspec does both ways.
+    """
 
     kind: MediaKind
     url: str | None = None
-    base64: str | None = None
+    base64: bytes | None = None
     mimetype: str | None = None
     filename: str | None = None
     caption: str | None = None
@@ -181,6 +184,12 @@ class ReadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     chat: str
     ids: tuple[str, ...] | None = None
+
+
+class ReadResponse(msgspec.Struct, frozen=True):
+    """Which messages are marked as read now, oldest first."""
+
+    ids: tuple[str, ...]
 
 
 class PairingCodeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

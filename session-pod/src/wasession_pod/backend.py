@@ -14,11 +14,13 @@ from typing import Annotated, assert_never
 
 import msgspec
 
+from wasession_contract.podwire import SendRequest
 from wasession_contract.v1alpha1 import BackendReport, BackendState
 from wasession_pod import inbound, jids
 from wasession_pod.journal import Journal, JournalError, Pending
 from wasession_pod.logs import SessionLog
-from wasession_pod.sender import Sender, SendError
+from wasession_pod.orders import SendError
+from wasession_pod.sender import Sender
 from wasession_pod.web import websocket
 from wasession_pod.web.websocket import Binary, Ponged, Text, WebSocket
 from wasession_pod.web.wire import WebError
@@ -73,6 +75,7 @@ class Backend:
         self._number = number
         self._on_change = on_change
         self._wake = asyncio.Event()
+        self._requests: asyncio.Queue[SendRequest] = asyncio.Queue(MAX_REQUESTS)
         self._pongs = asyncio.Event()
         self._state = BackendState.DISCONNECTED if url else BackendState.DISABLED
         self._backlog = 0
@@ -98,13 +101,20 @@ class Backend:
         """Work until cancelled."""
         if self._url is None:
             return
+        answers = asyncio.create_task(self._answer())
+        try:
+            await self._stay_connected(self._url)
+        finally:
+            answers.cancel()
+
+    async def _stay_connected(self, url: str) -> None:
         failures = 0
         while True:
             if (number := self._number()) is None:
                 await self._sleep_until_woken()
                 continue
             try:
-                opened = await self._converse(self._url, number)
+                opened = await self._converse(url, number)
             except Exception:  # noqa: BLE001  the task's outermost loop
                 self._log.error("Conexión con el backend")
                 opened = False
@@ -127,10 +137,7 @@ class Backend:
             return False
         self._log.say("🔌", "Conectado al backend")
         self._change(BackendState.CONNECTED)
-        requests: asyncio.Queue[Request] = asyncio.Queue(MAX_REQUESTS)
-        parts = [
-            asyncio.create_task(part) for part in (self._deliver(socket, number), self._read(socket, requests), self._answer(requests))
-        ]
+        parts = [asyncio.create_task(part) for part in (self._deliver(socket, number), self._read(socket))]
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
@@ -174,11 +181,11 @@ class Backend:
                 return
             self.delivered += len(batch)
 
-    async def _read(self, socket: WebSocket, requests: asyncio.Queue[Request]) -> None:
+    async def _read(self, socket: WebSocket) -> None:
         while True:
             match frame := await socket.receive():
                 case Text(text):
-                    await self._take(text, requests)
+                    await self._take(text)
                 case Ponged(payload):
                     self._acknowledge(payload)
                 case Binary():
@@ -194,22 +201,25 @@ class Backend:
             self._pongs.set()
             self._on_change()
 
-    async def _take(self, text: str, requests: asyncio.Queue[Request]) -> None:
+    async def _take(self, text: str) -> None:
         try:
             request = msgspec.json.decode(text, type=Request)
             to = jids.recipient(request.to)
         except (msgspec.DecodeError, ValueError) as error:
             self._log.say("⚠️", f"Mensaje del backend ignorado: {error}", logging.WARNING)
             return
-        await requests.put(Request(to, request.message))
+        await self._requests.put(SendRequest(to, request.message))
 
-    async def _answer(self, requests: asyncio.Queue[Request]) -> None:
+    async def _answer(self) -> None:
+        """Send what the backend asked for, in order; the pacing is waited for. What waits outlives the socket that it came by."""
         while True:
-            request = await requests.get()
+            request = await self._requests.get()
             try:
-                await self._sender.send(request.to, request.message)
+                await self._sender.send(request, patient=True)
             except SendError as error:
                 self._log.say("❌", f"Mensaje del backend para {request.to} no enviado: {error}", logging.ERROR)
+            except Exception:  # noqa: BLE001  the task's outermost loop
+                self._log.error(f"Mensaje del backend para {request.to} no enviado")
 
 
 def _delivery(item: Pending, number: str) -> str:

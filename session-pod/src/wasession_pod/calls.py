@@ -9,15 +9,16 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from wasession_contract.podwire import ErrorCode, Redelivery, SendRequest
+from wasession_contract.podwire import ActivityRequest, ErrorCode, ReadRequest, ReadResponse, Redelivery, SendRequest
 from wasession_contract.v1alpha1 import SessionReport
 from wasession_pod import jids
 from wasession_pod.journal import Journal
-from wasession_pod.sender import Sender
+from wasession_pod.orders import checked
+from wasession_pod.sender import MAX_READ, Sender
 from wasession_pod.web.server import Request, Response
 from wasession_pod.webhooks import Webhooks
 
-MAX_TEXT = 65_536  # WhatsApp's own limit of a text message
+MAX_BODY_BYTES = 1 << 20
 MAX_KEY = 255
 DEFAULT_MESSAGES = 50  # the contract's default
 MAX_MESSAGES = 1000
@@ -31,6 +32,10 @@ class Session(Protocol):
     journal: Journal
     sender: Sender
     webhooks: Webhooks
+
+    @property
+    def max_media_bytes(self) -> int:
+        """The largest file that is sent."""
 
     def report(self) -> SessionReport:
         """The session's state."""
@@ -81,17 +86,32 @@ async def _session(session: Session, _request: Request) -> Response:
 
 
 async def _send(session: Session, request: Request) -> Response:
-    """Send `{to, text}`; the answer `{id, timestamp}` comes after WhatsApp's acknowledgement. Header `Idempotency-Key` optional."""
-    body = read(request, SendRequest)
-    if not body.text or not body.text.strip():
-        raise BadRequestError("text: must not be empty")
-    if len(body.text) > MAX_TEXT:
-        raise BadRequestError(f"text: {len(body.text)} characters; WhatsApp takes {MAX_TEXT}")
+    """Send `{to, text}` or `{to, media: {kind, url or base64, mimetype, filename, caption}}`, with `replyTo` as an answer to a message.
+
+    `kind` is `image`, `video`, `audio`, `voice` (OGG with Opus) or `document`. The answer `{id, timestamp}` comes after
+    WhatsApp's acknowledgement. Header `Idempotency-Key` optional: within a day, the same key sends once.
+    """
+    body = checked(read(request, SendRequest), session.max_media_bytes)
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise BadRequestError(f"Idempotency-Key: use 1 to {MAX_KEY} characters")
+    return json_response(await session.sender.send(body, key))
+
+
+async def _activity(session: Session, request: Request) -> Response:
+    """Show the chat with `to` an `activity`: `composing`, `recording` or `paused`. WhatsApp forgets it after some seconds."""
+    body = read(request, ActivityRequest)
     to = recipient("to", body.to)
-    return json_response(await session.sender.send(to, body.text, key))
+    await session.sender.show_activity(to, body.activity)
+    return json_response(ActivityRequest(to, body.activity))
+
+
+async def _read(session: Session, request: Request) -> Response:
+    """Mark messages `ids` of a `chat` as read; without `ids` those that came since our own last one, at most 100. Gives `{ids}`."""
+    body = read(request, ReadRequest)
+    if body.ids is not None and not 0 < len(body.ids) <= MAX_READ:
+        raise BadRequestError(f"ids: {len(body.ids)} of them; name 1 to {MAX_READ} messages, or leave it out for all")
+    return json_response(ReadResponse(await session.sender.mark_read(recipient("chat", body.chat), body.ids)))
 
 
 async def _logout(session: Session, _request: Request) -> Response:
@@ -133,13 +153,21 @@ async def _redeliver_all(session: Session, _request: Request) -> Response:
     return json_response(Redelivery(session.webhooks.redeliver()))
 
 
+def _usual(_session: Session) -> int:
+    return MAX_BODY_BYTES
+
+
+def _with_file(session: Session) -> int:
+    return MAX_BODY_BYTES + session.max_media_bytes * 4 // 3  # base64
+
+
 class Call(NamedTuple):
-    """One row of the table; `max_body` in bytes, None: the usual limit."""
+    """One row of the table; `max_body` gives the largest body in bytes."""
 
     method: str
     path: str
     handler: Callable[[Session, Request], Awaitable[Response]]
-    max_body: int | None = None
+    max_body: Callable[[Session], int] = _usual
 
 
 ROUTES = (
@@ -147,7 +175,9 @@ ROUTES = (
     Call("GET", "/readyz", _readyz),
     Call("GET", "/metrics", _metrics),
     Call("GET", "/v1/session", _session),
-    Call("POST", "/v1/messages", _send),
+    Call("POST", "/v1/messages", _send, max_body=_with_file),
+    Call("POST", "/v1/activity", _activity),
+    Call("POST", "/v1/read", _read),
     Call("POST", "/v1/logout", _logout),
     Call("GET", "/v1/chats", _chats),
     Call("GET", "/v1/chats/{jid}/messages", _messages),

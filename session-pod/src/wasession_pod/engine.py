@@ -13,6 +13,9 @@ import msgspec
 
 from wasession_contract.podwire import Activity, MediaKind
 
+UPLOAD_SECONDS = 60.0
+"""An engine sends no message whose file took longer to upload, so that who waited long enough knows how it ended."""
+
 
 class Account(msgspec.Struct, frozen=True):
     """The linked account; `number` is digits, `jid` and `lid` have no device part; `name` may come late."""

@@ -12,12 +12,10 @@ from urllib.parse import unquote
 import msgspec
 
 from wasession_contract.podwire import Error, ErrorCode, is_token
-from wasession_pod.calls import ROUTES, BadRequestError, Call, RefusedError, Session, json_response
+from wasession_pod.calls import MAX_BODY_BYTES, ROUTES, BadRequestError, Call, RefusedError, Session, json_response
 from wasession_pod.journal import JournalError
-from wasession_pod.sender import SendError
+from wasession_pod.orders import SendError
 from wasession_pod.web.server import Request, Response
-
-MAX_BODY_BYTES = 1 << 20
 
 STATUS = {
     ErrorCode.UNAUTHORIZED: 401,
@@ -59,7 +57,9 @@ class Application:
             return await call.handler(self._session, msgspec.structs.replace(request, match=match))
         except BadRequestError as error:
             return refuse(ErrorCode.BAD_REQUEST, str(error))
-        except (SendError, RefusedError) as error:
+        except SendError as error:
+            return refuse(error.code, str(error), retry_after=error.retry_after)
+        except RefusedError as error:
             return refuse(error.code, str(error))
         except JournalError as error:
             _log.error("journal: %s", error)
@@ -68,11 +68,10 @@ class Application:
             _log.exception("%s %s", request.method, request.path)
             return refuse(ErrorCode.INTERNAL, "a defect; the pod's log has the details")
 
-    @staticmethod
-    def limit(method: str, path: str) -> int:
+    def limit(self, method: str, path: str) -> int:
         """The largest body of a call, in bytes."""
         call, _ = find(method, path)
-        return call.max_body if call and call.max_body else MAX_BODY_BYTES
+        return call.max_body(self._session) if call else MAX_BODY_BYTES
 
     def _is_authorized(self, headers: Mapping[str, str]) -> bool:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
@@ -111,9 +110,10 @@ def _no_such_call(request: Request) -> Response:
     return refuse(ErrorCode.NOT_FOUND, f"no such call: {words}")
 
 
-def refuse(code: ErrorCode, message: str, status: int | None = None) -> Response:
-    """An error's answer."""
-    return json_response(Error(code, message), status or STATUS[code])
+def refuse(code: ErrorCode, message: str, status: int | None = None, *, retry_after: int | None = None) -> Response:
+    """An error's answer; `retry_after` in seconds, in the body and as the header that HTTP has for it."""
+    response = json_response(Error(code, message, retry_after), status or STATUS[code])
+    return response if retry_after is None else msgspec.structs.replace(response, headers={"Retry-After": str(retry_after)})
 
 
 def refuse_request(status: int, words: str) -> Response:

@@ -10,14 +10,15 @@ import contextlib
 import os
 import random
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar, assert_never
+from typing import Any, NoReturn, assert_never
 
 from wasession_contract.podwire import ErrorCode
 from wasession_contract.v1alpha1 import SessionReport, SessionState
 from wasession_pod import credentials, logs, machine
+from wasession_pod.addresses import networks
 from wasession_pod.backend import Backend
+from wasession_pod.clientcalls import ClientCalls, NotBegunError
 from wasession_pod.engine import (
     Disconnected,
     Engine,
@@ -32,26 +33,26 @@ from wasession_pod.engine import (
     Wedged,
 )
 from wasession_pod.events import Events, Metadata, StatusPayload
+from wasession_pod.fetcher import Fetcher
 from wasession_pod.inbound import TEXT
 from wasession_pod.inbox import Inbox
 from wasession_pod.jids import number_of
 from wasession_pod.journal import Journal, JournalError
 from wasession_pod.metrics import Metrics, Numbers
+from wasession_pod.orders import SendError
+from wasession_pod.pacing import Pacer
 from wasession_pod.reports import ApiServer, Reporter
-from wasession_pod.sender import Sender, SendError
+from wasession_pod.sender import CALL_SECONDS, Sender
 from wasession_pod.settings import Settings
 from wasession_pod.view import session_report
 from wasession_pod.webhooks import Webhooks, now_ms
 
 NAME_SECONDS = (0.2, 0.5, 1, 2, 4, 8, 16, 30)  # the push name follows the login by some ms, or much later on a busy phone
-LOGOUT_SECONDS = 20
 CLIENT_SECONDS = 60  # a client that takes longer to start or stop is replaced by a fresh start
 DRAIN_SECONDS = 2  # stopping: for sends under way, and again for the client; the pod has 5 s in all
-THREADS = 4
 PRUNE_SECONDS = 3600  # what is too old goes even if nothing comes in
 
 EngineMaker = Callable[[EventSink, NewsSink], Engine]
-_T = TypeVar("_T")
 
 
 class Pod:
@@ -74,7 +75,8 @@ class Pod:
         self._problem = settings.problem
         self._log = logs.SessionLog(settings.session_id)
         self._loop = asyncio.get_running_loop()
-        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
+        self._calls = ClientCalls()
+        self._life = ClientCalls(1)  # start and stop, which must not wait behind calls that hang
         self._effects: asyncio.Queue[machine.Effect] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,7 +87,15 @@ class Pod:
         self._inbox = Inbox(journal, events, pending=settings.backend_url is not None, account=lambda: self._state.account)
         self.webhooks = Webhooks(() if self._problem else settings.webhooks, journal.outbox, self._log)
         self._engine = self._make(make_engine)
-        self.sender = Sender(self._engine, journal, self._executor, not_ready=self._not_ready, own_jid=self._own_jid)
+        self.sender = Sender(
+            self._engine,
+            journal,
+            self._calls,
+            fetcher=Fetcher(max_bytes=settings.media.max_bytes, allowed=networks(settings.media.allowed_networks)),
+            pacer=Pacer(settings.pacing, journal.budget),
+            not_ready=self._not_ready,
+            own_jid=self._own_jid,
+        )
         self._backend = Backend(settings.backend_url, journal, self.sender, self._log, number=self._number, on_change=self._publish)
         self._reporter = Reporter(server, self._log) if server else None
         self._numbers = Numbers()
@@ -100,6 +110,11 @@ class Pod:
         return NoEngine()
 
     # What the HTTP API asks.
+
+    @property
+    def max_media_bytes(self) -> int:
+        """The largest file that is sent."""
+        return self._settings.media.max_bytes
 
     def report(self) -> SessionReport:
         """The session's state as facts."""
@@ -116,7 +131,7 @@ class Pod:
 
     def is_alive(self) -> bool:
         """Whether no call to the client hangs for good; that the event loop runs is proven by the answer."""
-        return not self.sender.is_wedged()
+        return not (self._calls.is_wedged() or self._life.is_wedged())
 
     def is_ready(self) -> bool:
         """Whether the volume can be written."""
@@ -129,10 +144,9 @@ class Pod:
         if why := self._not_ready():
             raise SendError(ErrorCode.NOT_CONNECTED, f"{why}; the device can only be unlinked while it is connected")
         try:
-            async with asyncio.timeout(LOGOUT_SECONDS):
-                await self._in_thread(self._engine.logout)
-        except TimeoutError:
-            raise SendError(ErrorCode.ACK_TIMEOUT, f"WhatsApp did not confirm the logout within {LOGOUT_SECONDS} s") from None
+            await self._calls.run(self._engine.logout, seconds=CALL_SECONDS)
+        except (TimeoutError, NotBegunError) as error:
+            raise SendError(ErrorCode.ACK_TIMEOUT, f"WhatsApp did not confirm the logout: {error}") from None
         except EngineError as error:
             raise SendError(ErrorCode.SEND_REFUSED, f"WhatsApp refused the logout: {error}") from None
         self.post(machine.Unlinked())
@@ -162,9 +176,8 @@ class Pod:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await self._in_thread(self._engine.stop)
+        with contextlib.suppress(TimeoutError, NotBegunError):
+            await self._life.run(self._engine.stop, seconds=DRAIN_SECONDS)
         self.journal.close()
 
     def post(self, event: machine.Event | EngineEvent) -> None:
@@ -254,9 +267,8 @@ class Pod:
 
     async def _client_call(self, call: Callable[[], object]) -> None:
         try:
-            async with asyncio.timeout(CLIENT_SECONDS):
-                await self._in_thread(call)
-        except TimeoutError:
+            await self._life.run(call, seconds=CLIENT_SECONDS)
+        except (TimeoutError, NotBegunError):
             self.post(Wedged())
 
     # Messages.
@@ -301,7 +313,10 @@ class Pod:
             if self._state.at is not SessionState.CONNECTED or (self._state.account and self._state.account.name):
                 return
             await asyncio.sleep(delay)
-            account = await self._in_thread(self._engine.account)
+            try:
+                account = await self._calls.run(self._engine.account, seconds=CALL_SECONDS)
+            except (TimeoutError, NotBegunError):
+                continue
             if account and account.name:
                 self._apply(machine.AccountLearned(account))
 
@@ -316,9 +331,6 @@ class Pod:
 
     def _not_ready(self) -> str | None:
         return None if self._state.at is SessionState.CONNECTED else f"WhatsApp is not connected: the session is {self._state.at}"
-
-    async def _in_thread(self, call: Callable[[], _T]) -> _T:
-        return await self._loop.run_in_executor(self._executor, call)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

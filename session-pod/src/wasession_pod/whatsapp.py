@@ -1,4 +1,4 @@
-"""The engine that is neonize (whatsmeow). The only module that imports it.
+"""The engine that is neonize (whatsmeow). With `outbound` the only module that imports it.
 
 What neonize 0.5.2 needs, each learnt the hard way: one session per process; `get_me()` only while connected, else Go
 aborts the process; before pairing no event reaches Python and nothing but a new process ends `connect()`; a plain text
@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from wasession_contract.podwire import Activity
-from wasession_pod import credentials, disconnects, history, inbound, jids, lean, whatsmeow_log
+from wasession_pod import credentials, disconnects, history, inbound, jids, lean, outbound, whatsmeow_log
+from wasession_pod.clientlock import ClientLock
 from wasession_pod.engine import (
+    UPLOAD_SECONDS,
     Account,
     Connected,
     Disconnected,
@@ -37,7 +39,6 @@ from wasession_pod.engine import (
     Refusal,
     Scanned,
     Sent,
-    Text,
     Wedged,
 )
 
@@ -48,10 +49,9 @@ with lean.imports():
     from neonize.exc import NeonizeError
     from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE, LogEntry
     from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
-    from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
     from neonize.utils.enum import ChatPresence, ChatPresenceMedia, ReceiptType
 
-LOCK_SECONDS = 10  # a call waits so long for the one before it
+LOCK_SECONDS = 10  # a call waits so long for the client's start or end, a message for the one before it
 STOP_SECONDS = 2  # stop() ended connect() within 0.3 s when measured
 QUIET_SECONDS = 0.1  # no event for so long after the disconnect: the channel is empty
 DRAIN_SECONDS = 1.5
@@ -89,7 +89,8 @@ class NeonizeEngine:
         self._props = DeviceProps(os=device_name, platformType=DeviceProps.CHROME)
         self._on_event = on_event
         self._on_news = on_news
-        self._lock = threading.Lock()  # Go's map of clients has none
+        self._lock = ClientLock()
+        self._sending = threading.Lock()  # whatsmeow has one too, but waits for it without limit
         self._client: _Client | None = None
         self._thread: threading.Thread | None = None
         self._generation = 0
@@ -124,7 +125,7 @@ class NeonizeEngine:
         if client is None or thread is None or not thread.is_alive():
             self._generation += 1
             return True
-        with self._locked(STOP_SECONDS):  # a hung call does not keep us: it is past Go's map by then
+        with self._lock.alone(STOP_SECONDS):
             client.disconnect()
             self._drain()
             self._generation += 1
@@ -136,19 +137,23 @@ class NeonizeEngine:
 
     def send(self, to: str, message: Outgoing) -> Sent:
         """Send and wait for the acknowledgement (whatsmeow: 75 s at most, longer only if the connection goes meanwhile)."""
-        if not isinstance(message, Text):
-            raise EngineError(Refusal.REFUSED, "media is not sent yet")
+        began = time.monotonic()
         with self._connected_client() as client:
-            try:
-                response = client.send_message(_address(to), Message(conversation=message.text))
-            except NeonizeError as error:
-                words = str(error)
-                raise EngineError(next((r for part, r in _SEND_ERRORS if part in words.lower()), Refusal.REFUSED), words) from None
+            with _refusals("the file could not be uploaded: "):
+                content = outbound.message(message, client.upload)
+            if time.monotonic() - began > UPLOAD_SECONDS:
+                raise EngineError(Refusal.REFUSED, f"the upload took longer than {UPLOAD_SECONDS:g} s, so nothing was sent")
+            with self._turn():
+                try:
+                    response = client.send_message(_address(to), content)
+                except NeonizeError as error:
+                    words = str(error)
+                    raise EngineError(next((r for part, r in _SEND_ERRORS if part in words.lower()), Refusal.REFUSED), words) from None
         return Sent(response.ID, inbound.seconds(response.Timestamp))
 
     def pairing_code(self, phone: str) -> str:
         """A code for `phone`, good while the connection shows QR codes; only before pairing."""
-        with self._locked(LOCK_SECONDS) as mine:
+        with self._lock.shared(LOCK_SECONDS) as mine:
             client = self._client
             if not mine or client is None or self._logged_in:
                 raise EngineError(Refusal.NOT_CONNECTED, "the client is not waiting to be paired")
@@ -186,23 +191,24 @@ class NeonizeEngine:
 
     @contextmanager
     def _connected_client(self) -> Iterator[_Client]:
-        """The client, locked. Raises EngineError unless it is connected: a call on a client that Go does not know kills the process."""
-        with self._locked(LOCK_SECONDS) as mine:
+        """The client, kept from ending. Raises EngineError unless it is connected: a call on one unknown to Go kills the process."""
+        with self._lock.shared(LOCK_SECONDS) as mine:
             client = self._client
             if not mine:
-                raise EngineError(Refusal.NOT_CONNECTED, "the client is busy with an earlier call")
+                raise EngineError(Refusal.NOT_CONNECTED, "the client is being started or ended")
             if client is None or not self._logged_in or not client.is_connected:
                 raise EngineError(Refusal.NOT_CONNECTED, "WhatsApp is not connected")
             yield client
 
     @contextmanager
-    def _locked(self, seconds: float) -> Iterator[bool]:
-        mine = self._lock.acquire(timeout=seconds)
+    def _turn(self) -> Iterator[None]:
+        """One message at a time. Raises EngineError if the one before it is not acknowledged in time."""
+        if not self._sending.acquire(timeout=LOCK_SECONDS):
+            raise EngineError(Refusal.NOT_CONNECTED, f"an earlier message was not acknowledged within {LOCK_SECONDS} s; nothing was sent")
         try:
-            yield mine
+            yield
         finally:
-            if mine:
-                self._lock.release()
+            self._sending.release()
 
     def _run(self, client: _Client, generation: int) -> None:
         try:
@@ -236,7 +242,7 @@ class NeonizeEngine:
 
     def _check_socket(self, generation: int) -> None:
         """A connection cut while whatsmeow ends its handshake is lost without an event: the client holds a dead socket."""
-        with self._locked(LOCK_SECONDS) as mine:
+        with self._lock.shared(LOCK_SECONDS) as mine:
             client = self._client
             dead = mine and generation == self._generation and client is not None and not client.is_connected
         if dead and self._told is None:
@@ -334,11 +340,11 @@ _NEWS: dict[type, Callable[[Any], News | None]] = {
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals(what: str = "") -> Iterator[None]:
     try:
         yield
     except NeonizeError as error:
-        raise EngineError(Refusal.REFUSED, str(error)) from None
+        raise EngineError(Refusal.REFUSED, f"{what}{error}") from None
 
 
 def _address(jid: str) -> JID:

@@ -26,6 +26,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.sent: list[tuple[str, str]] = []
+        self.outgoing: list[Outgoing] = []
         self.refusal: EngineError | None = None
         self.known = Account("573001234567", "573001234567@s.whatsapp.net", "1@lid", "María")
         self.gate = threading.Event()
@@ -46,6 +47,7 @@ class FakeEngine:
 
     def send(self, to: str, message: Outgoing) -> Sent:
         self.sent.append((to, message.text if isinstance(message, Text) else message.caption))
+        self.outgoing.append(message)
         self.gate.wait(10)
         if self.refusal:
             raise self.refusal

@@ -9,14 +9,14 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-from wasession_contract.podwire import ErrorCode, SendResponse
+from wasession_contract.podwire import ErrorCode, SendRequest, SendResponse
 from wasession_contract.v1alpha1 import BackendState
 from wasession_pod import backend as backend_module
 from wasession_pod.backend import Backend, socket_url
 from wasession_pod.engine import Received
 from wasession_pod.journal import Journal
 from wasession_pod.logs import SessionLog
-from wasession_pod.sender import SendError
+from wasession_pod.orders import SendError
 
 pytestmark = pytest.mark.unit
 CHAT = "573009999999@s.whatsapp.net"
@@ -31,11 +31,17 @@ class FakeSender:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
 
-    async def send(self, to: str, text: str) -> SendResponse:
-        if text == "refuse":
+    async def send(self, request: SendRequest, *, patient: bool) -> SendResponse:
+        assert patient, "the pacing is waited for"
+        await self.gate.wait()
+        if request.text == "refuse":
             raise SendError(ErrorCode.SEND_REFUSED, "no")
-        self.sent.append((to, text))
+        if request.text == "defect":
+            raise ZeroDivisionError
+        self.sent.append((request.to, request.text or ""))
         return SendResponse(id="x", timestamp=1)
 
 
@@ -163,6 +169,20 @@ async def test_what_the_backend_sends_becomes_messages_and_the_rest_is_ignored(w
     assert world.sender.sent == [(CHAT, "eins"), (CHAT, "zwei")]
     assert sum("ignorado" in record.getMessage() for record in caplog.records) == 8
     assert world.fake.connections == 1
+
+
+async def test_what_the_backend_asked_for_outlives_its_socket_and_keeps_its_order(world: World) -> None:
+    await until(lambda: world.fake.socket)
+    assert world.fake.socket
+    world.sender.gate.clear()
+    for text in ("eins", "defect", "zwei"):
+        await world.fake.socket.send_json({"to": CHAT, "message": text})
+    await world.fake.socket.close()
+    await until(lambda: world.fake.connections == 2)
+    await world.fake.socket.send_json({"to": CHAT, "message": "drei"})
+    world.sender.gate.set()
+    await until(lambda: len(world.sender.sent) == 3)
+    assert [text for _, text in world.sender.sent] == ["eins", "zwei", "drei"]
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,19 @@ async def test_a_message_is_sent_and_acknowledged(call: Caller) -> None:
         (b'{"to": "573009999999"}', "text"),
         (b'{"text": "x"}', "to"),
         (b'{"to": 573009999999, "text": "x"}', "$.to"),
-        (b'{"to": "573009999999", "text": "x", "media": {}}', "media"),
+        (b'{"to": "573009999999", "text": "x", "media": {}}', "$.media"),
+        (b'{"to": "573009999999", "text": "x", "media": {"kind": "image", "url": "https://a/b"}}', "text, media: give one of the two"),
+        (b'{"to": "573009999999", "media": {"kind": "image"}}', "media: give url or base64"),
+        (b'{"to": "573009999999", "media": {"kind": "image", "base64": "AA==", "url": "https://a/b"}}', "media: give url or base64"),
+        (b'{"to": "573009999999", "media": {"kind": "image", "base64": "not base64"}}', "$.media.base64"),
+        (b'{"to": "573009999999", "media": {"kind": "image", "base64": ""}}', "media.base64: must not be empty"),
+        (b'{"to": "573009999999", "media": {"kind": "sticker", "base64": "AA=="}}', "$.media.kind"),
+        (b'{"to": "573009999999", "media": {"kind": "image", "base64": "AA=="}}', "media.mimetype: cannot be found out"),
+        (b'{"to": "573009999999", "media": {"kind": "audio", "base64": "AA==", "caption": "x"}}', "media.caption: audio has none"),
+        (b'{"to": "573009999999", "media": {"kind": "document", "base64": "AA==", "caption": " "}}', "media.caption: must not be empty"),
+        (b'{"to": "573009999999", "media": {"kind": "document", "base64": "AA==", "filename": "a/b"}}', "media.filename"),
+        (b'{"to": "573009999999", "media": {"kind": "document", "base64": "AA==", "mimetype": "x"}}', "media.mimetype: 'x'"),
+        (b'{"to": "573009999999", "text": "x", "replyTo": ""}', "replyTo"),
         (b'{"to": "573009999999", "text": " "}', "text: must not be empty"),
         (b'{"to": "nobody", "text": "x"}', "to: 'nobody' is no recipient"),
         (b'{"to": "573009999999", "text": "%s"}' % (b"x" * 65_537), "65537 characters"),
@@ -113,7 +125,7 @@ async def test_a_bad_body_is_refused_and_the_field_named(call: Caller, body: byt
 
 
 async def test_a_body_over_the_limit_is_refused(call: Caller) -> None:
-    status, error = await call("POST", "/v1/messages", data=io.BytesIO(b"x" * (http.MAX_BODY_BYTES + 1)))
+    status, error = await call("POST", "/v1/activity", data=io.BytesIO(b"x" * (http.MAX_BODY_BYTES + 1)))
     assert (status, error["code"]) == (413, "bad_request")
 
 

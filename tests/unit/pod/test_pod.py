@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from wasession_contract.podwire import SendRequest
 from wasession_contract.v1alpha1 import SessionState
 from wasession_pod import credentials
 from wasession_pod.engine import Account, Connected, Disconnected, QRSetUsedUp, QRShown, Received
@@ -90,12 +91,12 @@ async def test_a_stopping_pod_finishes_what_is_under_way_and_takes_nothing_new(s
     shell.engine.on_event(Connected(shell.engine.known))
     await shell.until(lambda: shell.pod.report().state is SessionState.CONNECTED)
     shell.engine.gate.clear()
-    under_way = asyncio.create_task(shell.pod.sender.send(CONTACT, "Hola"))
+    under_way = asyncio.create_task(shell.pod.sender.send(SendRequest(CONTACT, "Hola")))
     await shell.until(lambda: shell.engine.sent)
     stopping = asyncio.create_task(shell.pod.stop())
     await shell.settle()
     with pytest.raises(Exception, match="the pod is stopping"):
-        await shell.pod.sender.send(CONTACT, "zu spät")
+        await shell.pod.sender.send(SendRequest(CONTACT, "zu spät"))
     shell.engine.gate.set()
     await stopping
     assert (await under_way).id == "id-1"

@@ -221,6 +221,19 @@ class Journal:
             for status, m in ((row[0], _received(row[1:])) for row in reversed(self._read(sql, (chat, limit))))
         ]
 
+    def find(self, chat: str, ids: Sequence[str]) -> list[Received]:
+        """Those of the messages `ids` that the chat has."""
+        marks = ",".join("?" * len(ids))
+        return [_received(row) for row in self._read(f"SELECT {_COLUMNS} FROM messages WHERE chat = ? AND id IN ({marks})", (chat, *ids))]  # noqa: S608  constant
+
+    def unanswered(self, chat: str, limit: int) -> list[Received]:
+        """The newest `limit` messages that came since the account's own last one, oldest first."""
+        sql = f"""
+            SELECT {_COLUMNS} FROM messages m WHERE chat = ? AND NOT from_me AND NOT EXISTS (
+                SELECT 1 FROM messages o WHERE o.chat = m.chat AND o.from_me AND (o.timestamp, o.seq) > (m.timestamp, m.seq))
+            ORDER BY timestamp DESC, seq DESC LIMIT ?"""  # noqa: S608  constant
+        return [_received(row) for row in reversed(self._read(sql, (chat, limit)))]
+
     def mark_read(self, chat: str) -> None:
         """The account has read the chat."""
         self._write("UPDATE chats SET unread = 0 WHERE id = ?", (chat,))
