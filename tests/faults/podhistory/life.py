@@ -1,0 +1,298 @@
+"""One life of a session: linked, then under traffic, killed and disturbed as its schedule says, then at rest.
+
+Surprising: the driver is the backend and the caller too, in one process, so that its steps are one order of events.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from pod_support import TOKEN, FakeApiServer, PodProcess, served
+from podhistory.checker import is_final
+from podhistory.history import (
+    Answered,
+    BackendCame,
+    BackendLeft,
+    Checked,
+    Delivered,
+    Dropped,
+    GaveUp,
+    History,
+    Killed,
+    Opened,
+    Phase,
+    Step,
+    Wrote,
+)
+from podhistory.schedule import Schedule, Strike, Trouble
+
+from waemulator.client import ControlApiError, ControlClient
+from waemulator.testing import EmulatorProcess
+from wasession_contract.podwire import Env, token_sha256
+from wasession_contract.v1alpha1 import SessionReport, SessionState
+
+WRITERS = ("573100000001", "573100000002")
+READER = "573100000003"  # apart from the writers: whatsmeow does not lock a Signal session between sending and receiving (its issue 1095)
+DATABASES = ("whatsmeow.db", "journal.db")
+REST_SECONDS = 40
+CALLERS = 2
+POLL_SECONDS = 0.02
+
+
+class LifeError(Exception):
+    """The life could not be led to its end: no guarantee was judged."""
+
+
+class Life:
+    """Runs a schedule. `history()` is what was seen."""
+
+    def __init__(self, schedule: Schedule, emulator: EmulatorProcess, directory: Path) -> None:
+        self.schedule = schedule
+        self.number = f"57320{schedule.seed % 10_000_000:07d}"
+        self.kills: list[Phase] = []
+        self._emulator = emulator
+        self._control: ControlClient = emulator.control
+        self._directory = directory
+        self._steps: list[Step] = []
+        self._signs: dict[Phase, asyncio.Condition] = defaultdict(asyncio.Condition)
+        self._sockets: list[web.WebSocketResponse] = []
+        self._away = False
+        self._pod: PodProcess
+        self._since = 0
+
+    async def run(self) -> History:
+        """Lead the life and return its history. Raises LifeError."""
+        self._since = await self._call(self._control.mark)
+        await self._call(self._control.user, self.number, "Dueña")
+        status = FakeApiServer()
+        async with served(status.handle) as status_url, served(self._backend) as backend_url:
+            self._pod = self._make_pod(backend_url, status_url)
+            try:
+                await self._link()
+                await self._be_disturbed()
+                await self._rest()
+            finally:
+                await self._pod.close()
+        return History(self.number, tuple(self._steps), tuple(await self._call(self._control.log, self._since)))
+
+    @property
+    def log(self) -> str:
+        """The pod's own log."""
+        return self._pod.log
+
+    def _make_pod(self, backend_url: str, status_url: str) -> PodProcess:
+        given = {
+            Env.NAME: "cliente1",
+            Env.NAMESPACE: "default",
+            Env.SESSION_ID: "cliente1",
+            Env.UID: "uid-1",
+            Env.POD_UID: "pod-uid-1",
+            Env.TOKEN_SHA256: token_sha256(TOKEN),
+            Env.BACKEND_URL: backend_url,
+        }
+        inherited = {key: value for key, value in os.environ.items() if "PROXY" not in key.upper()}
+        return PodProcess(self._directory, inherited | self._emulator.client_env() | given, status_url)
+
+    # Linking.
+
+    async def _link(self) -> None:
+        await self._pod.start()
+        for strike in self.schedule.pairing:
+            scan = asyncio.create_task(self._scan(strike))
+            await asyncio.sleep(0.3 * strike.nth + strike.delay)
+            scan.cancel()
+            await asyncio.gather(scan, return_exceptions=True)
+            await self._kill_and_start(Phase.PAIRING)
+        await self._scan(None)
+
+    async def _scan(self, strike: Strike | None) -> None:
+        """Scan the QR code until the session is connected."""
+        scanned = ""
+        async with asyncio.timeout(60):
+            while True:
+                report = await self._report()
+                if report and report.state is SessionState.CONNECTED:
+                    return
+                if report and report.qr and report.qr.code != scanned:
+                    scanned = report.qr.code
+                    with contextlib.suppress(ControlApiError):
+                        await self._call(self._control.scan, self.number, scanned)
+                await asyncio.sleep(POLL_SECONDS)
+
+    # Traffic and trouble.
+
+    async def _be_disturbed(self) -> None:
+        calling = asyncio.Event()
+        work = [asyncio.create_task(self._write(i, calling)) for i in range(len(WRITERS))]
+        work += [asyncio.create_task(self._ask(i, calling)) for i in range(CALLERS)]
+        trouble = asyncio.create_task(self._make_trouble())
+        try:
+            for strike in self.schedule.strikes:
+                await self._strike(strike)
+            await trouble
+        finally:
+            calling.set()
+            trouble.cancel()
+            await self._bring_back()
+        await asyncio.gather(*work)
+
+    async def _strike(self, strike: Strike) -> None:
+        if strike.phase is not Phase.CONNECTING:
+            async with asyncio.timeout(60):
+                for _ in range(strike.nth):
+                    async with self._signs[strike.phase]:
+                        await self._signs[strike.phase].wait()
+        await asyncio.sleep(strike.delay)
+        await self._kill_and_start(strike.phase)
+
+    async def _kill_and_start(self, phase: Phase) -> None:
+        self.kills.append(phase)
+        self._steps.append(Killed(phase))
+        await self._pod.kill()
+        for name in DATABASES:
+            if (path := self._directory / "data" / name).exists():
+                self._steps.append(Checked(name, await asyncio.to_thread(soundness, path)))
+        await self._pod.start()
+
+    async def _make_trouble(self) -> None:
+        for one in self.schedule.disturbances:
+            await asyncio.sleep(one.delay)
+            if one.trouble is Trouble.DROP:
+                self._steps.append(Dropped())
+                await self._call(self._control.fault, "drop", self.number)
+                continue
+            self._away = True
+            self._steps.append(BackendLeft())
+            for socket in list(self._sockets):
+                if one.trouble is Trouble.BACKEND_LEAVES:
+                    await socket.close()
+                elif transport := socket._req and socket._req.transport:
+                    transport.abort()
+            await asyncio.sleep(one.away)
+            await self._bring_back()
+
+    async def _bring_back(self) -> None:
+        if self._away:
+            self._away = False
+            self._steps.append(BackendCame())
+
+    async def _write(self, index: int, over: asyncio.Event) -> None:
+        """A contact writes now and then."""
+        dice = self._dice("write", index)
+        writer, count = WRITERS[index], 0
+        while not over.is_set():
+            text = f"{self.schedule.seed} from {index}: {count}"
+            count += 1
+            id_ = await self._call(self._control.incoming, writer, self.number, text)
+            self._steps.append(Wrote(id_, f"{writer}@s.whatsapp.net", text))
+            await self._sign(Phase.RECEIVING)
+            await asyncio.sleep(dice.expovariate(1 / 0.15))
+
+    async def _ask(self, index: int, over: asyncio.Event) -> None:
+        """A caller sends now and then, and repeats each call until it has a final answer."""
+        dice = self._dice("ask", index)
+        count = 0
+        while not over.is_set():
+            key = f"{self.schedule.seed}-{index}-{count}"
+            count += 1
+            await self._send(key, f"call {key}", dice)
+            await asyncio.sleep(dice.expovariate(1 / 0.2))
+
+    async def _send(self, key: str, text: str, dice: random.Random) -> None:
+        body = {"to": READER, "text": text}
+        again = dice.random() < 0.3  # asks once more after the final answer, which must be the same
+        try:
+            async with asyncio.timeout(REST_SECONDS):
+                while True:
+                    answer = await self._post(key, text, body)
+                    self._steps.append(answer)
+                    if is_final(answer):
+                        if not again:
+                            return
+                        again = False
+                    await asyncio.sleep(dice.uniform(0.02, 0.2))
+        except TimeoutError:
+            self._steps.append(GaveUp(key, text))
+
+    async def _post(self, key: str, text: str, body: dict[str, str]) -> Answered:
+        await self._sign(Phase.SENDING)
+        try:
+            status, answer = await self._pod.post("/v1/messages", body, **{"Idempotency-Key": key})
+        except aiohttp.ClientError:
+            return Answered(key, text, 0)
+        return Answered(key, text, status, answer.get("code", ""), answer.get("id", ""))
+
+    # The backend.
+
+    async def _backend(self, request: web.Request) -> web.StreamResponse:
+        if self._away:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self._steps.append(Opened())
+        self._sockets.append(socket)
+        async for frame in socket:
+            told = json.loads(frame.data)
+            self._steps.append(Delivered(told["phone"], told["message"]))
+            await self._sign(Phase.DELIVERING)
+        self._sockets.remove(socket)
+        return socket
+
+    # The end.
+
+    async def _rest(self) -> None:
+        """Wait until all is up and everything that was written has come; what has not by the deadline is lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REST_SECONDS):
+                while not await self._is_at_rest():
+                    await asyncio.sleep(0.1)
+        report = await self._report()
+        if report is None or report.state is not SessionState.CONNECTED:
+            raise LifeError(f"seed {self.schedule.seed}: the session does not come back, it is {report}")
+
+    async def _is_at_rest(self) -> bool:
+        report = await self._report()
+        arrived = {step.text for step in self._steps if isinstance(step, Delivered)}
+        missing = [step for step in self._steps if isinstance(step, Wrote) and step.text not in arrived]
+        return bool(report and report.state is SessionState.CONNECTED and report.backend.backlog == 0 and not missing)
+
+    # Small things.
+
+    async def _report(self) -> SessionReport | None:
+        try:
+            return await self._pod.session()
+        except aiohttp.ClientError:
+            return None
+
+    async def _sign(self, phase: Phase) -> None:
+        async with self._signs[phase]:
+            self._signs[phase].notify_all()
+
+    def _dice(self, task: str, index: int) -> random.Random:
+        return random.Random(f"{self.schedule.seed} {task} {index}")  # noqa: S311  a test's dice
+
+    async def _call(self, call, *arguments):  # type: ignore[no-untyped-def]
+        return await asyncio.to_thread(call, *arguments)
+
+
+def soundness(path: Path) -> str:
+    """What SQLite's integrity check says of a copy of the database: opening the file itself would mend it before it is seen."""
+    with tempfile.TemporaryDirectory() as directory:
+        for suffix in ("", "-wal"):
+            if (part := Path(f"{path}{suffix}")).exists():
+                shutil.copy(part, directory)
+        try:
+            with contextlib.closing(sqlite3.connect(Path(directory) / path.name)) as db:
+                return "; ".join(row[0] for row in db.execute("PRAGMA integrity_check"))
+        except sqlite3.Error as error:
+            return str(error)
