@@ -11,6 +11,7 @@ DEVCLUSTER := devcluster/devcluster
 PYTEST := $(PYTHON) -m pytest
 # For tests that wait more than they work; one file's share a server.
 SIDE_BY_SIDE := -n 3 --dist loadfile
+KILLS := 100
 DEMO := $(PYTHON) examples/demo/demo.py
 IMAGES := operator session-pod api emulator
 DOCKERFILE_emulator := tests/emulator/Dockerfile
@@ -51,6 +52,13 @@ test-integration: venv ## a real API server without nodes, real neonize against 
 test-e2e: venv images ## the whole system on a cluster
 	$(PYTEST) -m e2e $(SIDE_BY_SIDE) tests/devcluster
 	$(PYTEST) -m e2e tests/e2e
+
+.PHONY: faults
+faults: faults-pod ## everything that is tested by breaking it, with fresh seeds
+
+.PHONY: faults-pod
+faults-pod: venv ## kill a pod 100 times at random moments and check what WhatsApp and the backend saw; SEED=n replays one life
+	PYTHONPATH=tests/faults:tests/integration/pod:tests/emulator/src $(PYTHON) -m podhistory $(if $(SEED),--seed $(SEED),--kills $(KILLS))
 
 .PHONY: lint
 lint: venv ## ruff, mypy, import-linter, generated files

@@ -201,6 +201,10 @@ class Engine(Protocol):
         """Unlink this device at WhatsApp. Raises EngineError."""
 
 
+class NotStoredError(Exception):
+    """A sink could not store the news: WhatsApp must not be told that we have it."""
+
+
 EventSink = Callable[[EngineEvent], None]
 NewsSink = Callable[[News], None]
 

@@ -66,7 +66,9 @@ async def _run(arguments: argparse.Namespace) -> None:
     def make_engine(on_event: EventSink, on_news: NewsSink) -> Engine:
         from wasession_pod.whatsapp import NeonizeEngine  # noqa: PLC0415  loads Go, and may fail: then the pod says why
 
-        return NeonizeEngine(data_dir=config.data_dir, device_name=config.device_name, on_event=on_event, on_news=on_news)
+        return NeonizeEngine(
+            data_dir=config.data_dir, device_name=config.device_name, on_event=on_event, on_news=on_news, is_stored=journal.has
+        )
 
     pod = Pod(config, journal, state=state, make_engine=make_engine, server=api_server, fresh_start=_fresh_start)
     stop = asyncio.Event()

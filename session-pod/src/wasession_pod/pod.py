@@ -29,6 +29,7 @@ from wasession_pod.engine import (
     News,
     NewsSink,
     NoEngine,
+    NotStoredError,
     Received,
     Wedged,
 )
@@ -279,7 +280,7 @@ class Pod:
             message = self._inbox.take(news)
         except JournalError as error:
             self._fail(error)
-            return
+            raise NotStoredError from error
         with contextlib.suppress(RuntimeError):  # the loop is closed: the journal has it
             self._loop.call_soon_threadsafe(self._took, message)
 

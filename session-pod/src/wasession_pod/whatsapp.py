@@ -13,13 +13,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from wasession_contract.podwire import Activity
-from wasession_pod import credentials, disconnects, history, inbound, jids, lean, outbound, whatsmeow_log
+from wasession_pod import credentials, disconnects, history, inbound, jids, lean, outbound, ratchets, receipts, whatsmeow_log
 from wasession_pod.clientlock import ClientLock
 from wasession_pod.engine import (
     UPLOAD_SECONDS,
@@ -33,6 +33,7 @@ from wasession_pod.engine import (
     History,
     News,
     NewsSink,
+    NotStoredError,
     Outgoing,
     QRSetUsedUp,
     QRShown,
@@ -45,6 +46,7 @@ from wasession_pod.engine import (
 with lean.imports():
     from neonize import client as neonize_client
     from neonize import events as wa
+    from neonize._binder import gocode
     from neonize.client import NewClient
     from neonize.exc import NeonizeError
     from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE, LogEntry
@@ -69,7 +71,9 @@ _SEND_ERRORS = (  # whatsmeow's words, lower case; the first that fits counts
     ("not logged in", Refusal.NOT_CONNECTED),
 )
 
-logging.getLogger("neonize.utils.log").setLevel(logging.INFO)  # decides what Go hands over: DEBUG lines hold the QR code
+_neonize_log = logging.getLogger("neonize.utils.log")
+_neonize_log.setLevel(logging.DEBUG)  # decides what Go hands over; `receipts` needs its lines. They hold the QR code, and go no further
+_neonize_log.addFilter(lambda record: record.levelno >= logging.WARNING)
 
 
 class _Client(NewClient):  # type: ignore[misc]  # neonize is untyped
@@ -84,7 +88,9 @@ class _Client(NewClient):  # type: ignore[misc]  # neonize is untyped
 class NeonizeEngine:
     """`engine.Engine` by neonize. `on_event` and `on_news` are called on neonize's threads."""
 
-    def __init__(self, *, data_dir: Path, device_name: str, on_event: EventSink, on_news: NewsSink) -> None:
+    def __init__(
+        self, *, data_dir: Path, device_name: str, on_event: EventSink, on_news: NewsSink, is_stored: Callable[[str], bool]
+    ) -> None:
         self._name = f"{credentials.path(data_dir)}{_OPTIONS}"
         self._props = DeviceProps(os=device_name, platformType=DeviceProps.CHROME)
         self._on_event = on_event
@@ -100,17 +106,24 @@ class NeonizeEngine:
         self._verdict: Disconnected | None = None  # what the log said of this connection's end
         self._told: int | None = None  # the code of the disconnection that was the last event
         self._log = neonize_client.log_whatsmeow
-        neonize_client.log_whatsmeow = self._hear_log
+        self._database = credentials.path(data_dir)
+        self._ledger = receipts.Ledger(is_stored=is_stored, on_stale=self._ask_again)
 
     def connect(self) -> None:
         """Begin to connect with a new client."""
         if not self.stop():
             self._on_event(Wedged())
             return
+        try:
+            self._ledger.forget(lambda senders: ratchets.forget(gocode, self._database, senders))
+        except ratchets.RatchetError as error:
+            self._on_event(Faulted(f"the credentials' database: {error}"))
+            return
         generation = self._generation
         client = _Client(self._name, uuid=f"wasession-{generation}", props=self._props)
         client._stop_finalizer.detach()  # noqa: SLF001  it would call into Go whenever Python collects garbage
         client.on_login_status = lambda status: self._login_status(generation, status)
+        self._ledger.begin()
         self._subscribe(client, generation)
         self._client, self._logged_in, self._verdict, self._told = client, False, None, None
         self._thread = threading.Thread(target=self._run, args=(client, generation), name=f"connect-{generation}", daemon=True)
@@ -127,6 +140,7 @@ class NeonizeEngine:
             return True
         with self._lock.alone(STOP_SECONDS):
             client.disconnect()
+            self._ledger.receipts.close()
             self._drain()
             self._generation += 1
             if not self._logged_in:
@@ -211,6 +225,8 @@ class NeonizeEngine:
             self._sending.release()
 
     def _run(self, client: _Client, generation: int) -> None:
+        mine = self._ledger.receipts
+        neonize_client.log_whatsmeow = lambda data, size: self._hear_log(mine, data, size)
         try:
             client.connect()
         except NeonizeError as error:
@@ -228,9 +244,14 @@ class NeonizeEngine:
     def _ended(self) -> Disconnected:
         return self._verdict or Disconnected(disconnects.CONNECTION_CLOSED)
 
-    def _hear_log(self, data: int, size: int) -> None:
-        """On Go's thread, before the event that follows. Go says this of one client, because there is one."""
-        line = LogEntry.FromString(ctypes.string_at(data, size)).Message if data and size > 0 else ""
+    def _hear_log(self, mine: receipts.Receipts, data: int, size: int) -> None:
+        """On Go's thread, which waits for us, before the event that follows. Go says this of one client, because there is one."""
+        entry = LogEntry.FromString(ctypes.string_at(data, size) if data and size > 0 else b"")
+        line = entry.Message
+        if about := receipts.read(entry.Name, line):
+            mine.heard(about)
+        if entry.Level == "DEBUG":
+            return
         self._verdict = whatsmeow_log.verdict(line, datetime.now(UTC)) or self._verdict
         if end := whatsmeow_log.end(line):
             self._say(self._generation, end)
@@ -283,6 +304,7 @@ class NeonizeEngine:
         client.qr(lambda _client, data: self._say(generation, QRShown(data.decode())))
         on(wa.ConnectedEv, lambda _event: self._connected(client.me))
         on(wa.DisconnectedEv, lambda _event: self._ended())
+        client.event(wa.MessageEv)(self._message)
         for event_type, read in {**_NEWS, wa.HistorySyncEv: self._history}.items():
             client.event(event_type)(self._teller(read))
         for event_type, make in _DISCONNECTS.items():
@@ -298,14 +320,25 @@ class NeonizeEngine:
         """A handler that passes news on. Unlike `_say` it does so for a stopped client too: WhatsApp may think them delivered."""
 
         def handle(_client: NewClient, event: Any) -> None:  # noqa: ANN401  protobuf
-            if news := read(event):
-                self._on_news(news)
+            with suppress(NotStoredError):
+                if news := read(event):
+                    self._on_news(news)
             self._last_event = time.monotonic()
 
         return handle
 
     def _history(self, event: Any) -> History | None:  # noqa: ANN401  protobuf
         return history.history(event.Data, self._own_jid)
+
+    def _message(self, _client: NewClient, event: Any) -> None:  # noqa: ANN401  protobuf
+        with suppress(NotStoredError), self._ledger.receipts.handling(event.Info.ID):
+            if message := inbound.received(event):
+                self._on_news(message)
+                self._ledger.receipts.stored(event.Info.ID)
+        self._last_event = time.monotonic()
+
+    def _ask_again(self, stale: receipts.Stale) -> None:
+        self._say(self._generation, Disconnected(disconnects.CONNECTION_CLOSED, f"message {stale.id} has to be asked for again"))
 
 
 def _temporary_ban(event: Any) -> Disconnected:  # noqa: ANN401  protobuf
@@ -332,7 +365,6 @@ _DISCONNECTS: dict[type, Callable[[Any], Disconnected]] = {
 
 
 _NEWS: dict[type, Callable[[Any], News | None]] = {
-    wa.MessageEv: inbound.received,
     wa.ReceiptEv: inbound.receipt,
     wa.JoinedGroupEv: inbound.joined_group,
     wa.GroupInfoEv: inbound.group_news,

@@ -1,6 +1,7 @@
 """`python -m podhistory`: lives with fresh seeds until enough kills or the time is up; `--seed` replays one life.
 
-Ends with 1 if a guarantee did not hold. What a failed life saw is kept beside the results, and one command replays it.
+Ends with 1 if a guarantee did not hold. What a failed life saw is kept beside the results, and the last line is the
+command that replays it.
 """
 
 import argparse
@@ -10,36 +11,17 @@ import secrets
 import sys
 import tempfile
 import time
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2] / "integration" / "pod")]
-
 from podhistory.checker import Violation, check
-from podhistory.history import History, Phase
-from podhistory.life import READER, WRITERS, Life, LifeError
+from podhistory.history import History
+from podhistory.life import CONTACTS, Life, LifeError
 from podhistory.schedule import draw
-
+from podhistory.tally import Tally
 from waemulator.testing import EmulatorProcess
-
-
-@dataclass
-class Tally:
-    """What all lives came to."""
-
-    kills: Counter[Phase] = field(default_factory=Counter)
-    inbound: int = 0
-    sends: int = 0
-    lives: int = 0
-    violations: list[tuple[int, Violation]] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-
-
-async def live(seed: int, emulator: EmulatorProcess, directory: Path) -> tuple[Life, History]:
-    """Lead one life."""
-    life = Life(draw(seed), emulator, directory)
-    return life, await life.run()
 
 
 def main() -> int:
@@ -50,54 +32,51 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="begin no life after this time (default: %(default)s)")
     parser.add_argument("--results", type=Path, default=Path(".bench/faults-pod.json"), help="default: %(default)s")
     arguments = parser.parse_args()
-    first = secrets.randbelow(10**6) * 100 if arguments.seed is None else arguments.seed
+    seeds: Iterable[int] = count(secrets.randbelow(10**6) * 100) if arguments.seed is None else [arguments.seed]
     tally = Tally()
     end = time.monotonic() + arguments.seconds
     with tempfile.TemporaryDirectory() as scratch, EmulatorProcess(Path(scratch) / "emulator") as emulator:
-        for number in (*WRITERS, READER):
-            emulator.control.user(number, f"Contacto {number}")
-        seed = first
-        while sum(tally.kills.values()) < arguments.kills and time.monotonic() < end:
+        for number in CONTACTS:
+            emulator.control.user(number, f"Contacto {number[-1]}")
+        for seed in seeds:
             directory = Path(scratch) / str(seed)
             directory.mkdir()
-            one(seed, emulator, directory, tally, arguments.results.parent / "faults-pod")
-            if arguments.seed is not None:
+            _live(seed, emulator, directory, tally, arguments.results.with_suffix(""))
+            if tally.kills.total() >= arguments.kills or time.monotonic() > end:
                 break
-            seed += 1
-    return report(tally, arguments.results)
+    print(tally.table())
+    if arguments.seed is None:
+        arguments.results.parent.mkdir(parents=True, exist_ok=True)
+        arguments.results.write_text(json.dumps(tally.results(), indent=2) + "\n")
+    failed = sorted({seed for seed, _ in (*tally.violations, *tally.broken)})
+    print("\n".join(f"replay: make faults-pod SEED={seed}" for seed in failed))
+    return 1 if failed else 0
 
 
-def one(seed: int, emulator: EmulatorProcess, directory: Path, tally: Tally, failures: Path) -> None:
+def _live(seed: int, emulator: EmulatorProcess, directory: Path, tally: Tally, failures: Path) -> None:
     """Lead and judge one life."""
     life = Life(draw(seed), emulator, directory)
     try:
         history = asyncio.run(life.run())
     except (LifeError, TimeoutError) as error:
-        tally.broken.append(f"seed {seed}: {error!r}")
-        print(f"seed {seed}: not led to its end: {error!r}\n{life.log[-3000:]}", flush=True)
+        tally.broken.append((seed, str(error)))
+        print(f"seed {seed}: not led to its end: {error!r}; the pod's log ends:\n{life.log[-3000:]}", flush=True)
         return
     found = check(history)
-    tally.lives += 1
-    tally.kills.update(life.kills)
-    names = Counter(type(step).__name__ for step in history.steps)
-    tally.inbound += names["Wrote"]
-    tally.sends += len(history.of("message"))
-    tally.violations += [(seed, violation) for violation in found]
-    print(f"seed {seed}: {len(life.kills)} kills, {dict(names)}, {len(found)} violations", flush=True)
-    for violation in found:
-        print(f"  {violation.guarantee}: {violation.detail}", flush=True)
+    tally.add(seed, life.kills, history, found)
+    print(f"seed {seed}: {len(life.kills)} kills, {len(found)} violations", flush=True)
     if found:
-        kept = failures / str(seed)
-        kept.mkdir(parents=True, exist_ok=True)
-        (kept / "pod.log").write_text(life.log)
-        (kept / "history.json").write_text(json.dumps([{"step": type(step).__name__, **asdict(step)} for step in history.steps], indent=0))
-        (kept / "whatsapp.json").write_text(json.dumps(history.records, indent=0))
+        _keep(failures / str(seed), life, history, found)
 
 
-def report(tally: Tally, results: Path) -> int:
-    """Print the table, write the results, and say how it ended."""
-    print(tally.kills, tally.lives, tally.inbound, tally.sends)
-    return 1 if tally.violations or tally.broken else 0
+def _keep(directory: Path, life: Life, history: History, found: Iterable[Violation]) -> None:
+    """Print the violations, and keep all that was seen."""
+    print("\n".join(f"  {violation.guarantee}: {violation.detail}" for violation in found), f"\n  kept in {directory}", flush=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "pod.log").write_text(life.log)
+    steps = [{"step": type(step).__name__, **asdict(step)} for step in history.steps]
+    (directory / "steps.json").write_text(json.dumps(steps, indent=0, ensure_ascii=False))
+    (directory / "whatsapp.json").write_text(json.dumps(history.records, indent=0, ensure_ascii=False))
 
 
 if __name__ == "__main__":

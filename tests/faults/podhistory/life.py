@@ -8,17 +8,15 @@ import contextlib
 import json
 import os
 import random
-import shutil
-import sqlite3
-import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 from pod_support import TOKEN, FakeApiServer, PodProcess, served
+
 from podhistory.checker import is_final
+from podhistory.databases import DATABASES, soundness
 from podhistory.history import (
     Answered,
     BackendCame,
@@ -35,7 +33,6 @@ from podhistory.history import (
     Wrote,
 )
 from podhistory.schedule import Schedule, Strike, Trouble
-
 from waemulator.client import ControlApiError, ControlClient
 from waemulator.testing import EmulatorProcess
 from wasession_contract.podwire import Env, token_sha256
@@ -43,7 +40,7 @@ from wasession_contract.v1alpha1 import SessionReport, SessionState
 
 WRITERS = ("573100000001", "573100000002")
 READER = "573100000003"  # apart from the writers: whatsmeow does not lock a Signal session between sending and receiving (its issue 1095)
-DATABASES = ("whatsmeow.db", "journal.db")
+CONTACTS = (*WRITERS, READER)
 REST_SECONDS = 40
 CALLERS = 2
 POLL_SECONDS = 0.02
@@ -72,8 +69,8 @@ class Life:
 
     async def run(self) -> History:
         """Lead the life and return its history. Raises LifeError."""
-        self._since = await self._call(self._control.mark)
-        await self._call(self._control.user, self.number, "Dueña")
+        self._since = await asyncio.to_thread(self._control.mark)
+        await asyncio.to_thread(self._control.user, self.number, "Dueña")
         status = FakeApiServer()
         async with served(status.handle) as status_url, served(self._backend) as backend_url:
             self._pod = self._make_pod(backend_url, status_url)
@@ -83,7 +80,7 @@ class Life:
                 await self._rest()
             finally:
                 await self._pod.close()
-        return History(self.number, tuple(self._steps), tuple(await self._call(self._control.log, self._since)))
+        return History(self.number, tuple(self._steps), tuple(await asyncio.to_thread(self._control.log, self._since)))
 
     @property
     def log(self) -> str:
@@ -108,14 +105,14 @@ class Life:
     async def _link(self) -> None:
         await self._pod.start()
         for strike in self.schedule.pairing:
-            scan = asyncio.create_task(self._scan(strike))
+            scan = asyncio.create_task(self._scan())
             await asyncio.sleep(0.3 * strike.nth + strike.delay)
             scan.cancel()
             await asyncio.gather(scan, return_exceptions=True)
             await self._kill_and_start(Phase.PAIRING)
-        await self._scan(None)
+        await self._scan()
 
-    async def _scan(self, strike: Strike | None) -> None:
+    async def _scan(self) -> None:
         """Scan the QR code until the session is connected."""
         scanned = ""
         async with asyncio.timeout(60):
@@ -126,7 +123,7 @@ class Life:
                 if report and report.qr and report.qr.code != scanned:
                     scanned = report.qr.code
                     with contextlib.suppress(ControlApiError):
-                        await self._call(self._control.scan, self.number, scanned)
+                        await asyncio.to_thread(self._control.scan, self.number, scanned)
                 await asyncio.sleep(POLL_SECONDS)
 
     # Traffic and trouble.
@@ -169,15 +166,15 @@ class Life:
             await asyncio.sleep(one.delay)
             if one.trouble is Trouble.DROP:
                 self._steps.append(Dropped())
-                await self._call(self._control.fault, "drop", self.number)
+                await asyncio.to_thread(self._control.fault, "drop", self.number)
                 continue
             self._away = True
             self._steps.append(BackendLeft())
             for socket in list(self._sockets):
                 if one.trouble is Trouble.BACKEND_LEAVES:
                     await socket.close()
-                elif transport := socket._req and socket._req.transport:
-                    transport.abort()
+                elif socket._req and socket._req.transport:
+                    socket._req.transport.abort()
             await asyncio.sleep(one.away)
             await self._bring_back()
 
@@ -193,7 +190,7 @@ class Life:
         while not over.is_set():
             text = f"{self.schedule.seed} from {index}: {count}"
             count += 1
-            id_ = await self._call(self._control.incoming, writer, self.number, text)
+            id_ = await asyncio.to_thread(self._control.incoming, writer, self.number, text)
             self._steps.append(Wrote(id_, f"{writer}@s.whatsapp.net", text))
             await self._sign(Phase.RECEIVING)
             await asyncio.sleep(dice.expovariate(1 / 0.15))
@@ -254,7 +251,7 @@ class Life:
         """Wait until all is up and everything that was written has come; what has not by the deadline is lost."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REST_SECONDS):
-                while not await self._is_at_rest():
+                while not await self._is_at_rest():  # noqa: ASYNC110  what is waited for is in other processes
                     await asyncio.sleep(0.1)
         report = await self._report()
         if report is None or report.state is not SessionState.CONNECTED:
@@ -280,19 +277,3 @@ class Life:
 
     def _dice(self, task: str, index: int) -> random.Random:
         return random.Random(f"{self.schedule.seed} {task} {index}")  # noqa: S311  a test's dice
-
-    async def _call(self, call, *arguments):  # type: ignore[no-untyped-def]
-        return await asyncio.to_thread(call, *arguments)
-
-
-def soundness(path: Path) -> str:
-    """What SQLite's integrity check says of a copy of the database: opening the file itself would mend it before it is seen."""
-    with tempfile.TemporaryDirectory() as directory:
-        for suffix in ("", "-wal"):
-            if (part := Path(f"{path}{suffix}")).exists():
-                shutil.copy(part, directory)
-        try:
-            with contextlib.closing(sqlite3.connect(Path(directory) / path.name)) as db:
-                return "; ".join(row[0] for row in db.execute("PRAGMA integrity_check"))
-        except sqlite3.Error as error:
-            return str(error)

@@ -9,7 +9,7 @@ import pytest
 from wasession_contract.podwire import SendRequest
 from wasession_contract.v1alpha1 import SessionState
 from wasession_pod import credentials
-from wasession_pod.engine import Account, Connected, Disconnected, QRSetUsedUp, QRShown, Received
+from wasession_pod.engine import Account, Connected, Disconnected, NotStoredError, QRSetUsedUp, QRShown, Received
 
 pytestmark = pytest.mark.unit
 CONTACT = "573009999999@s.whatsapp.net"
@@ -80,7 +80,8 @@ async def test_without_a_backend_nothing_waits(shell: Any) -> None:  # noqa: ANN
 async def test_a_journal_that_fails_ends_in_failed_with_the_credentials_kept(shell: Any) -> None:  # noqa: ANN401
     shell.link()
     shell.pod.journal.close()
-    shell.engine.on_news(message(1))
+    with pytest.raises(NotStoredError):
+        shell.engine.on_news(message(1))
     await shell.until(lambda: shell.pod.report().state is SessionState.FAILED)
     await shell.until(lambda: shell.engine.calls == ["connect", "stop"])
     assert "journal" in shell.pod.report().message

@@ -98,6 +98,10 @@ class Journal:
             self.prune()
         return new
 
+    def has(self, id_: str) -> bool:
+        """Whether a message with this id is here."""
+        return bool(self._read("SELECT 1 FROM messages WHERE id = ?", (id_,)))
+
     def advance(self, receipt: Receipt, event: Callable[[tuple[str, ...]], Event] | None = None) -> tuple[str, ...]:
         """Move our own messages forward to the receipt's status, never back; `event` makes the event for those that moved.
 

@@ -1,0 +1,34 @@
+"""A small, fixed part of `make faults-pod`: the lives of seeds that once failed."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from podhistory.checker import check
+from podhistory.life import CONTACTS, Life
+from podhistory.schedule import draw
+from waemulator.testing import EmulatorProcess
+
+pytestmark = pytest.mark.integration
+FAILED = {
+    1: "23 of 176 inbound messages were lost: decrypted and receipted far ahead of the journal when the pod was killed",
+}
+"""What each seed found, once. A seed that fails is added here."""
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
+    with EmulatorProcess(tmp_path / "emulator") as process:
+        for number in CONTACTS:
+            process.control.user(number, f"Contacto {number[-1]}")
+        yield process
+
+
+@pytest.mark.parametrize("seed", FAILED)
+def test_what_was_mended_stays_mended(emulator: EmulatorProcess, tmp_path: Path, seed: int) -> None:
+    life = Life(draw(seed), emulator, tmp_path)
+    found = check(asyncio.run(life.run()))
+    assert found == [], f"replay: make faults-pod SEED={seed}; the pod's log:\n{life.log}"
+    assert len(life.kills) == draw(seed).kills
