@@ -73,6 +73,12 @@ class Bench:
             sys.stderr.write(f"{text}\n")
 
 
+def warm_up(bench: Bench) -> None:
+    """Let every kind of client write its byte code."""
+    for kind in KINDS:
+        _one_life(bench, bench.make(kind))
+
+
 def times(bench: Bench, runs: int) -> list[Figure]:
     """Medians of `runs` lives of a client each: pair, send, receive, restart."""
     taken: dict[str, dict[str, list[float]]] = {kind: {} for kind in KINDS}
@@ -220,6 +226,7 @@ def measure(given: argparse.Namespace) -> list[Figure]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-pod-")))
         emulator = stack.enter_context(EmulatorProcess(directory / "emulator"))
         bench = Bench(directory, emulator, stack.enter_context(Fakes()), verbose=not given.quiet)
+        warm_up(bench)
         return [figure for name, part in parts.items() if name in (given.only or parts) for figure in part(bench)]
 
 

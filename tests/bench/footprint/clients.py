@@ -116,7 +116,7 @@ class Script:
     def __init__(self, script: str, number: str, directory: Path, emulator: EmulatorProcess) -> None:
         self.number = number
         self._command = [sys.executable, str(HERE / script), str(directory / "whatsmeow.db")]
-        self._environment = _without_proxy() | emulator.client_env()
+        self._environment = _environment(emulator)
         self._log = directory / "log"
         self._events = Events()
         self._process: subprocess.Popen[str] | None = None
@@ -181,7 +181,7 @@ class Pod:
         given = {Env.NAME: number, Env.NAMESPACE: "bench", Env.SESSION_ID: number, Env.UID: "uid", Env.POD_UID: "pod-uid"}
         given |= {Env.TOKEN_SHA256: token_sha256(TOKEN), Env.BACKEND_URL: fakes.url}
         given |= {Env.RECONNECT_INITIAL_DELAY_SECONDS: "1", Env.RECONNECT_MAX_DELAY_SECONDS: "1", Env.RECONNECT_MAX_ATTEMPTS: "0"}
-        self._environment = _without_proxy() | emulator.client_env() | given
+        self._environment = _environment(emulator) | given
 
     @property
     def pid(self) -> int:
@@ -234,5 +234,7 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _without_proxy() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if "PROXY" not in key.upper()}
+def _environment(emulator: EmulatorProcess) -> dict[str, str]:
+    """Without a proxy, and with byte code from a folder of the run's own, as the image has it: who compiles at its start is larger."""
+    inherited = {key: value for key, value in os.environ.items() if "PROXY" not in key.upper() and not key.startswith("PYTHON")}
+    return inherited | emulator.client_env() | {"PYTHONPYCACHEPREFIX": str(emulator.state / "pycache")}
