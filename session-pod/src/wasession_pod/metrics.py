@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from wasession_contract.v1alpha1 import BackendState, SessionReport, SessionState
+from wasession_pod import lean
+
+with lean.placeholders(lean.SERVERS):
+    from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+    from prometheus_client.registry import Collector
 
 
 class Numbers:

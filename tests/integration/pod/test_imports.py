@@ -10,11 +10,13 @@ pytestmark = pytest.mark.integration
 
 NEVER_IN_A_POD = {
     "PIL",
+    "aiohttp",
     "bs4",
     "click",
     "concurrent.futures.process",
     "fastapi",
     "google.protobuf.internal.python_message",
+    "http.server",
     "httpx",
     "kubernetes",
     "linkpreview",
@@ -29,8 +31,10 @@ NEVER_IN_A_POD = {
     "segno",
     "tqdm",
     "unittest",
+    "urllib.request",
     "urllib3",
     "uvicorn",
+    "wsgiref",
     "zipfile",
 }
 """Each costs 0.2 to 12 MB of memory in every pod: docs/explanation/performance.md."""

@@ -39,7 +39,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def import_user(*names: str) -> ModuleType:
-    with lean.imports(names or ("heavy",)):
+    with lean.placeholders(names or ("heavy",)):
         return importlib.import_module("user")
 
 
@@ -107,5 +107,16 @@ def test_a_parent_forgets_the_placeholder_of_its_part() -> None:
 
 @pytest.mark.usefixtures("modules")
 def test_use_during_the_import_says_what_to_do() -> None:
-    with pytest.raises(ImportError, match=r"heavy\.parts\.turn.*take heavy\.parts out of lean\.UNUSED"), lean.imports(("heavy",)):
+    with pytest.raises(ImportError, match=r"heavy\.parts\.turn.*take heavy\.parts out of lean\.UNUSED"), lean.placeholders(("heavy",)):
         importlib.import_module("early")
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_class_that_was_derived_during_the_import_says_why_it_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "derived.py").write_text("from heavy.parts import Wheel\nclass Big(Wheel):\n    size = 9\n")
+    with lean.placeholders(("heavy",)):
+        derived = importlib.import_module("derived")
+    sys.modules.pop("derived")
+    assert derived.Big.size == 9
+    with pytest.raises(ImportError, match=r"Big was made while its base .*heavy\.parts\.Wheel.* was imported lazily"):
+        derived.Big()
