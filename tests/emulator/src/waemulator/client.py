@@ -93,6 +93,14 @@ class ControlClient:
         """Makes a group and returns its JID; with the `id_` of one that is there, gives that one this subject and these members."""
         return str(self._post("/group", {"subject": subject, "members": list(members), "lid": lid, **({"id": id_} if id_ else {})})["id"])
 
+    def history(self, number: str, *chats: Record) -> Record:
+        """Gives the account a past, which devices linked from now on get; returns how many `chats` and `messages` it has.
+
+        A chat is `{with: NUMBER | group: JID, name?, unread?, pinned?, archived?, lid?, messages: [...]}`, a message
+        `{text | message, timestamp, id?, from_me?, sender?}`.
+        """
+        return self._post("/history", {"number": number, "chats": list(chats)})
+
     def fault(self, kind: str, number: str | None = None, **details: object) -> Record:
         """Lets something go wrong, for one account or for all; returns how many connections it hits."""
         return self._post("/fault", {"kind": kind, **({"number": number} if number is not None else {}), **details})

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from waemulator import envelope, faults, pairing, trouble
+from waemulator import envelope, faults, history, pairing, trouble
 from waemulator.accounts import Account
 from waemulator.bodies import Body, field
 from waemulator.context import Context
@@ -112,6 +112,12 @@ async def _group(context: Context, body: Body) -> dict[str, Any]:
     return {"id": group.jid, "subject": group.subject, "members": [one.number for one in group.members]}
 
 
+async def _history(context: Context, body: Body) -> dict[str, Any]:
+    account = context.directory.get(field(body, "number"))
+    chats = field(body, "chats", list)
+    return {"chats": len(chats), "messages": history.keep(context, account, chats)}
+
+
 async def _fault(context: Context, body: Body) -> dict[str, Any]:
     return await trouble.cause(context, faults.parse(body))
 
@@ -125,6 +131,7 @@ CALLS: dict[str, Call] = {
     "/incoming_media": _incoming_media,
     "/receipt": _receipt,
     "/group": _group,
+    "/history": _history,
     "/fault": _fault,
 }
 """The POST calls."""

@@ -5,6 +5,7 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -21,6 +22,8 @@ INFO = {
     "document": b"WhatsApp Document Keys",
     "sticker": b"WhatsApp Image Keys",
 }
+HISTORY = b"WhatsApp History Keys"
+"""What the keys of a part of an account's history are derived with."""
 MAC_BYTES = 10
 KEPT_BLOBS = 500
 
@@ -36,29 +39,29 @@ class _Keys:
     mac: bytes
 
     @classmethod
-    def derive(cls, media_key: bytes, kind: str) -> "_Keys":
-        key = HKDF(hashes.SHA256(), 112, None, INFO[kind]).derive(media_key)
+    def derive(cls, media_key: bytes, info: bytes) -> "_Keys":
+        key = HKDF(hashes.SHA256(), 112, None, info).derive(media_key)
         return cls(key[:16], key[16:48], key[48:80])
 
     def tag(self, sealed: bytes) -> bytes:
         return hmac.new(self.mac, self.iv + sealed, hashlib.sha256).digest()[:MAC_BYTES]
 
 
-def seal(data: bytes, kind: str) -> tuple[bytes, bytes]:
-    """A new media key and the blob to upload."""
+def seal(data: bytes, info: bytes) -> tuple[bytes, bytes]:
+    """A new media key and the blob to upload; `info` is what the keys are derived with, by the kind of media."""
     media_key = os.urandom(32)
-    keys = _Keys.derive(media_key, kind)
+    keys = _Keys.derive(media_key, info)
     sealed = aes_encrypt_cbc_pkcs7(data, key=keys.cipher, iv=keys.iv)
     return media_key, sealed + keys.tag(sealed)
 
 
-def unseal(blob: bytes, media_key: bytes, kind: str) -> bytes:
+def unseal(blob: bytes, media_key: bytes, info: bytes) -> bytes:
     """The content of a blob.
 
     Raises:
         BadMediaError: it was changed, or it is of another key.
     """
-    keys = _Keys.derive(media_key, kind)
+    keys = _Keys.derive(media_key, info)
     sealed, tag = blob[:-MAC_BYTES], blob[-MAC_BYTES:]
     if not hmac.compare_digest(keys.tag(sealed), tag):
         raise BadMediaError("the blob's MAC is wrong")
@@ -86,12 +89,10 @@ class MediaStore:
 
     def message(self, data: bytes, *, kind: str, mimetype: str, caption: str, filename: str) -> "messages.Message":
         """Uploads the data as a contact's phone would and returns the message that points to it."""
-        media_key, blob = seal(data, kind)
-        path = self.put(blob)
         message = messages.Message()
         part = getattr(message, f"{kind}Message")
-        part.url, part.directPath, part.mimetype, part.mediaKey = f"https://{HOST}{path}", f"{path}?ccb=11-4", mimetype, media_key
-        part.fileSha256, part.fileEncSha256, part.fileLength = hashlib.sha256(data).digest(), hashlib.sha256(blob).digest(), len(data)
+        path = sealed_file(self, part, data, INFO[kind])
+        part.url, part.mimetype = f"https://{HOST}{path}", mimetype
         for name, value in (("caption", caption), ("fileName", filename)):
             if value and name in part.DESCRIPTOR.fields_by_name:
                 setattr(part, name, value)
@@ -99,15 +100,24 @@ class MediaStore:
 
     def describe(self, message: "messages.Message") -> dict[str, object] | None:
         """What a phone makes of a media message: kind, caption, size, and whether the content fits the message. None if it is no media."""
-        for kind in INFO:
+        for kind, info in INFO.items():
             if not message.HasField(f"{kind}Message"):
                 continue
             part = getattr(message, f"{kind}Message")
             out: dict[str, object] = {"kind": kind, "mimetype": part.mimetype, "caption": getattr(part, "caption", "")}
             blob = self.get(part.directPath)
             try:
-                data = unseal(blob or b"", part.mediaKey, kind)
+                data = unseal(blob or b"", part.mediaKey, info)
             except (BadMediaError, ValueError) as error:
                 return out | {"size": 0, "sha256_ok": False, "error": str(error)}
             return out | {"size": len(data), "sha256_ok": hashlib.sha256(data).digest() == part.fileSha256}
         return None
+
+
+def sealed_file(store: MediaStore, part: Any, data: bytes, info: bytes) -> str:  # noqa: ANN401  a protobuf message
+    """Uploads the data, sealed, lets a part of a message point to it, and returns the path."""
+    media_key, blob = seal(data, info)
+    path = store.put(blob)
+    part.directPath, part.mediaKey, part.fileLength = f"{path}?ccb=11-4", media_key, len(data)
+    part.fileSha256, part.fileEncSha256 = hashlib.sha256(data).digest(), hashlib.sha256(blob).digest()
+    return path

@@ -65,7 +65,7 @@ client.qr(on_qr)
 client.event(events.MessageEv)(on_message)
 for kind in (
     events.ConnectedEv, events.DisconnectedEv, events.LoggedOutEv, events.PairStatusEv, events.StreamReplacedEv, events.TemporaryBanEv,
-    events.ReceiptEv, events.ClientOutdatedEv, events.ConnectFailureEv, events.JoinedGroupEv, events.GroupInfoEv,
+    events.ReceiptEv, events.ClientOutdatedEv, events.ConnectFailureEv, events.HistorySyncEv, events.JoinedGroupEv, events.GroupInfoEv,
 ):  # fmt: skip
     plain_event(kind)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from waemulator import appstate, pairing, prekeys, usync
+from waemulator import appstate, history, pairing, prekeys, usync
 from waemulator.connection import Connection
 from waemulator.delivery import send_from_own_phone
 from waemulator.errors import ProtocolViolationError
@@ -53,7 +53,7 @@ async def _bundles(connection: Connection, question: Node) -> None:
 
 
 async def _passive(connection: Connection, question: Node) -> None:
-    """`active` ends the login. The phone then hands a new device the app state key, by which it learns its push name."""
+    """`active` ends the login. The phone then hands a new device the app state key, by which it learns its push name, and the past."""
     await reply(connection, question)
     account, device = identity_of(connection)
     if child(question, "active") is not None and not device.key_shared:
@@ -61,6 +61,7 @@ async def _passive(connection: Connection, question: Node) -> None:
         connection.context.directory.save_device(device)
         share = appstate.key_share(key_id=account.app_state_key_id, key=account.app_state_key)
         await send_from_own_phone(connection.context, account, device, share)
+        await history.hand_over(connection.context, account, device)
 
 
 async def _app_state(connection: Connection, question: Node) -> None:
