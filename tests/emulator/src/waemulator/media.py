@@ -24,6 +24,8 @@ INFO = {
 }
 HISTORY = b"WhatsApp History Keys"
 """What the keys of a part of an account's history are derived with."""
+SHOWN = frozenset({"fileName", "height", "ptt", "seconds", "width"})
+"""What a phone shows of a file beside its content, for the kinds that have it."""
 MAC_BYTES = 10
 KEPT_BLOBS = 500
 
@@ -105,12 +107,14 @@ class MediaStore:
                 continue
             part = getattr(message, f"{kind}Message")
             out: dict[str, object] = {"kind": kind, "mimetype": part.mimetype, "caption": getattr(part, "caption", "")}
+            out |= {field.name: value for field, value in part.ListFields() if field.name in SHOWN}
             blob = self.get(part.directPath)
             try:
                 data = unseal(blob or b"", part.mediaKey, info)
             except (BadMediaError, ValueError) as error:
                 return out | {"size": 0, "sha256_ok": False, "error": str(error)}
-            return out | {"size": len(data), "sha256_ok": hashlib.sha256(data).digest() == part.fileSha256}
+            digest = hashlib.sha256(data)
+            return out | {"size": len(data), "sha256": digest.hexdigest(), "sha256_ok": digest.digest() == part.fileSha256}
         return None
 
 
