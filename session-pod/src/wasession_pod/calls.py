@@ -4,22 +4,25 @@ Surprising: `/readyz` says nothing of WhatsApp. A session that waits for its QR 
 it serves; where WhatsApp stands is in `GET /v1/session` and in the object's status.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from wasession_contract.podwire import ActivityRequest, ErrorCode, ReadRequest, ReadResponse, Redelivery, SendRequest
+from wasession_contract.podwire import ActivityRequest, ErrorCode, PairingCodeRequest, ReadRequest, ReadResponse, Redelivery, SendRequest
 from wasession_contract.v1alpha1 import SessionReport
 from wasession_pod import jids
 from wasession_pod.journal import Journal
 from wasession_pod.orders import checked
+from wasession_pod.pairing import Pairing
 from wasession_pod.sender import MAX_READ, Sender
 from wasession_pod.web.server import Request, Response
 from wasession_pod.webhooks import Webhooks
 
 MAX_BODY_BYTES = 1 << 20
 MAX_KEY = 255
+PHONE = re.compile(r"[1-9][0-9]{6,14}")  # whatsmeow takes no fewer digits, E.164 has no more
 DEFAULT_MESSAGES = 50  # the contract's default
 MAX_MESSAGES = 1000
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,6 +34,7 @@ class Session(Protocol):
 
     journal: Journal
     sender: Sender
+    pairing: Pairing
     webhooks: Webhooks
 
     @property
@@ -114,6 +118,14 @@ async def _read(session: Session, request: Request) -> Response:
     return json_response(ReadResponse(await session.sender.mark_read(recipient("chat", body.chat), body.ids)))
 
 
+async def _pairing_code(session: Session, request: Request) -> Response:
+    """A code `{code, expiresAt}` that pairs this session with the account of `phone`, beside the QR code or instead of it."""
+    phone = "".join(part for part in read(request, PairingCodeRequest).phone if part not in "+ -()")
+    if not PHONE.fullmatch(phone):
+        raise BadRequestError(f"phone: {phone[:60]!r} is no phone number; use 7 to 15 digits with the country code, such as 573001234567")
+    return json_response(await session.pairing.code(phone))
+
+
 async def _logout(session: Session, _request: Request) -> Response:
     """Unlink the device at WhatsApp and wipe the credentials."""
     await session.logout()
@@ -178,6 +190,7 @@ ROUTES = (
     Call("POST", "/v1/messages", _send, max_body=_with_file),
     Call("POST", "/v1/activity", _activity),
     Call("POST", "/v1/read", _read),
+    Call("POST", "/v1/pairing-code", _pairing_code),
     Call("POST", "/v1/logout", _logout),
     Call("GET", "/v1/chats", _chats),
     Call("GET", "/v1/chats/{jid}/messages", _messages),

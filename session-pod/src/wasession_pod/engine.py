@@ -166,11 +166,12 @@ class Refusal(Enum):
 
 
 class EngineError(Exception):
-    """A call failed; `refusal` says whether the message may have gone out."""
+    """A call failed; `refusal` says whether the message may have gone out, `code` is WhatsApp's own, if it gave one."""
 
-    def __init__(self, refusal: Refusal, message: str) -> None:
+    def __init__(self, refusal: Refusal, message: str, code: int | None = None) -> None:
         super().__init__(message)
         self.refusal = refusal
+        self.code = code
 
 
 class Engine(Protocol):

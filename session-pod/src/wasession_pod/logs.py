@@ -11,6 +11,7 @@ from wasession_contract.v1alpha1 import SessionState
 from wasession_pod.machine import State
 
 _log_fd: int | None = None
+_secrets: list[str] = []
 STDOUT = 1
 
 
@@ -46,6 +47,11 @@ def set_up() -> None:
     logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)  # text, images and documents need no ffmpeg
 
 
+def hide(*secrets: str) -> None:
+    """Never write these, whoever's words they are in."""
+    _secrets.extend(secret for secret in secrets if secret)
+
+
 def restore_stdout() -> None:
     """Give standard output back, for the process that takes this one's place."""
     if _log_fd is not None:
@@ -60,7 +66,10 @@ class _Formatter(logging.Formatter):
         self._ours = logging.Formatter("%(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._ours.format(record) if record.name == "wasession_pod" else super().format(record)
+        line = self._ours.format(record) if record.name == "wasession_pod" else super().format(record)
+        for secret in _secrets:
+            line = line.replace(secret, "***")
+        return line
 
 
 def transition(before: State, after: State) -> tuple[str, str] | None:

@@ -27,7 +27,7 @@ from wasession_pod.engine import (
 
 FIRST_QR_SECONDS = 60  # WhatsApp accepts the first QR code of a set for 60 s
 NEXT_QR_SECONDS = 20  # and each further one for 20 s
-PAIRING_CODE_SECONDS = 160  # a pairing code lives as long as the connection's whole QR set: 60 + 5 * 20 s
+SET_SECONDS = 160  # 60 + 5 * 20 s; then whatsmeow closes the connection, and a pairing code is no good any more either
 QR_GRACE_SECONDS = 15  # without a new code so long after the last one expired, the set counts as used up
 LOGIN_SECONDS = 60  # scanned, or connecting again, but not logged in for so long: a lost attempt
 START_SECONDS = 60  # neither QR code nor login so long after the start: a lost attempt
@@ -36,14 +36,19 @@ RESTING = frozenset({SessionState.LOGGED_OUT, SessionState.REPLACED, SessionStat
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the machine knows. `policy` is the session's back-off, constant for a process."""
+    """Everything that the machine knows.
+
+    Constant for a process are `policy`, the session's back-off, and `pairing_phone`: pair by a code for this phone, show no QR code.
+    """
 
     policy: Reconnect
+    pairing_phone: str | None = None
     at: SessionState = SessionState.STARTING
     account: Account | None = None
     qr: QR | None = None
     pairing_code: PairingCode | None = None
     qr_count: int = 0
+    set_ends_at: datetime | None = None
     attempts: int = 0
     next_attempt_at: datetime | None = None
     wake_at: datetime | None = None
@@ -74,7 +79,15 @@ class Unlinked:
     """This device was logged out at our request."""
 
 
-Event = EngineEvent | Started | Woke | AccountLearned | Unlinked
+@dataclass(frozen=True)
+class PairingCodeRefused:
+    """WhatsApp gave no pairing code: its number of the reason, None if it did not answer, and words."""
+
+    code: int | None
+    message: str
+
+
+Event = EngineEvent | Started | Woke | AccountLearned | Unlinked | PairingCodeRefused
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,14 @@ class FreshStart:
     """Replace this process by a new one of itself, which keeps `last_disconnect` and `attempts`."""
 
 
-Effect = Connect | Stop | WipeCredentials | FreshStart
+@dataclass(frozen=True)
+class AskPairingCode:
+    """Ask WhatsApp for a code that pairs with the account of `phone`."""
+
+    phone: str
+
+
+Effect = Connect | Stop | WipeCredentials | FreshStart | AskPairingCode
 Step = tuple[State, tuple[Effect, ...]]
 
 
@@ -120,6 +140,8 @@ def step(state: State, event: Event, now: datetime, jitter: float) -> Step:  # n
             return replace(state, wake_at=_after(now, START_SECONDS)), (Connect(),)
         case Woke():
             return _woke(state, now, jitter)
+        case PairingCodeRefused():
+            return _pairing_code_refused(state, event, now, jitter)
         case Wedged():
             return (state, ()) if state.at in RESTING else (replace(_clear(state), at=SessionState.STARTING), (FreshStart(),))
         case QRShown() | PairingCodeShown() | QRSetUsedUp() | Scanned() | Connected() | Disconnected():
@@ -145,13 +167,9 @@ def _is_late(state: State, event: _Word) -> bool:
 def _engine(state: State, event: _Word, now: datetime, jitter: float) -> Step:
     match event:
         case QRShown(code):
-            expires = _after(now, NEXT_QR_SECONDS if state.qr_count else FIRST_QR_SECONDS)
-            shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None, qr=QR(code=code, expires_at=expires))
-            return replace(shown, qr_count=state.qr_count + 1, wake_at=_after(expires, QR_GRACE_SECONDS)), ()
+            return _qr_shown(state, code, now)
         case PairingCodeShown(code):
-            expires = _after(now, PAIRING_CODE_SECONDS)
-            shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None)
-            return replace(shown, pairing_code=PairingCode(code=code, expires_at=expires), wake_at=_after(expires, QR_GRACE_SECONDS)), ()
+            return _pairing_code_shown(state, code, now), ()
         case QRSetUsedUp():  # the connection held for the whole set, so earlier attempts are forgotten
             return replace(_clear(state), at=SessionState.STARTING, attempts=0), (FreshStart(),)
         case Scanned():
@@ -163,6 +181,40 @@ def _engine(state: State, event: _Word, now: datetime, jitter: float) -> Step:
             return _disconnected(state, event, now, jitter)
         case _:
             assert_never(event)
+
+
+def _qr_shown(state: State, code: str, now: datetime) -> Step:
+    """The first code also says that WhatsApp may now be asked for a pairing code, which is good until the set is used up."""
+    first = not state.qr_count
+    ends = state.set_ends_at if state.set_ends_at and not first else _after(now, SET_SECONDS)
+    count = state.qr_count + 1
+    if state.pairing_phone:
+        if not first:
+            return replace(state, qr_count=count), ()
+        asking = replace(_clear(state), at=SessionState.STARTING, account=None, qr_count=count, set_ends_at=ends)
+        return replace(asking, wake_at=_after(now, START_SECONDS)), (AskPairingCode(state.pairing_phone),)
+    expires = _after(now, FIRST_QR_SECONDS if first else NEXT_QR_SECONDS)
+    shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None, qr=QR(code=code, expires_at=expires))
+    shown = replace(shown, pairing_code=state.pairing_code, qr_count=count, set_ends_at=ends)
+    return replace(shown, wake_at=_after(expires, QR_GRACE_SECONDS)), ()
+
+
+def _pairing_code_shown(state: State, code: str, now: datetime) -> State:
+    """Asked for by the session's spec it stands alone; asked for by a call it stands beside the QR code."""
+    ends = state.set_ends_at or _after(now, SET_SECONDS)
+    shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None, pairing_code=PairingCode(code=code, expires_at=ends))
+    return replace(shown, qr=state.qr, wake_at=state.wake_at if state.qr else _after(ends, QR_GRACE_SECONDS))
+
+
+def _pairing_code_refused(state: State, refused: PairingCodeRefused, now: datetime, jitter: float) -> Step:
+    """A limit of rate or a silence is tried again with back-off; another 4xx speaks of the number, which will not get better."""
+    if state.pairing_phone is None or state.at is not SessionState.STARTING:
+        return state, ()
+    words = f"WhatsApp gave no pairing code for {state.pairing_phone}: {refused.message}"
+    if refused.code in range(400, 500) and refused.code != disconnects.TOO_MANY_REQUESTS:
+        return _rest(state, SessionState.FAILED, f"{words}; check spec.pairing.phoneNumber"), (Stop(),)
+    last = LastDisconnect(code=refused.code or disconnects.CONNECTION_LOST, message=words, at=now)
+    return _reconnect(replace(_clear(state), last_disconnect=last), now, jitter)
 
 
 def _disconnected(state: State, event: Disconnected, now: datetime, jitter: float) -> Step:

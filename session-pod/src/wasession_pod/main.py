@@ -24,6 +24,7 @@ from wasession_pod.engine import Engine, EventSink, NewsSink
 from wasession_pod.journal import Journal, JournalError
 from wasession_pod.machine import State
 from wasession_pod.pod import Pod
+from wasession_pod.proxies import Proxy
 from wasession_pod.reports import SERVICE_ACCOUNT, ApiServer, api_server_url
 from wasession_pod.web.server import Server
 
@@ -55,19 +56,33 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 async def _run(arguments: argparse.Namespace) -> None:
     config = settings.load(os.environ, data_dir=arguments.data_dir, port=arguments.port)
+    proxy = Proxy(config.proxy_url) if config.proxy_url else None
+    if proxy:
+        logs.hide(*proxy.secrets)
     journal, config = _open_journal(config)
     carried = msgspec.json.decode(os.environ.pop(CARRIED, "{}"), type=Carried)
     api_server = (
         ApiServer(arguments.api_server, config.namespace, config.name, arguments.service_account_dir) if arguments.api_server else None
     )
     linked = credentials.account(config.data_dir)
-    state = State(policy=config.reconnect, account=linked, attempts=carried.attempts, last_disconnect=carried.last_disconnect)
+    state = State(
+        policy=config.reconnect,
+        pairing_phone=config.pairing_phone,
+        account=linked,
+        attempts=carried.attempts,
+        last_disconnect=carried.last_disconnect,
+    )
 
     def make_engine(on_event: EventSink, on_news: NewsSink) -> Engine:
         from wasession_pod.whatsapp import NeonizeEngine  # noqa: PLC0415  loads Go, and may fail: then the pod says why
 
         return NeonizeEngine(
-            data_dir=config.data_dir, device_name=config.device_name, on_event=on_event, on_news=on_news, is_stored=journal.has
+            data_dir=config.data_dir,
+            device_name=config.device_name,
+            proxy=proxy,
+            on_event=on_event,
+            on_news=on_news,
+            is_stored=journal.has,
         )
 
     pod = Pod(config, journal, state=state, make_engine=make_engine, server=api_server, fresh_start=_fresh_start)

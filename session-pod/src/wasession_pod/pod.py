@@ -42,6 +42,7 @@ from wasession_pod.journal import Journal, JournalError
 from wasession_pod.metrics import Metrics, Numbers
 from wasession_pod.orders import SendError
 from wasession_pod.pacing import Pacer
+from wasession_pod.pairing import Pairing
 from wasession_pod.reports import ApiServer, Reporter
 from wasession_pod.sender import CALL_SECONDS, Sender
 from wasession_pod.settings import Settings
@@ -97,6 +98,7 @@ class Pod:
             not_ready=self._not_ready,
             own_jid=self._own_jid,
         )
+        self.pairing = Pairing(self._engine, self._calls, apply=self._apply, state=lambda: self._state)
         self._backend = Backend(settings.backend_url, journal, self.sender, self._log, number=self._number, on_change=self._publish)
         self._reporter = Reporter(server, self._log) if server else None
         self._numbers = Numbers()
@@ -260,6 +262,8 @@ class Pod:
                 await self._client_call(self._engine.stop)
             case machine.WipeCredentials():
                 credentials.wipe(self._settings.data_dir)
+            case machine.AskPairingCode(phone):
+                self._spawn(self.pairing.ask(phone))
             case machine.FreshStart():
                 self.journal.close()
                 self._fresh_start(self._state)

@@ -20,7 +20,7 @@ DEFAULT_DEVICE_NAME = "DocuBot"  # the original's BOT_NAME
 _url = re.compile(r"https?://[^\s/?#]+[^\s?#]*\Z")
 _sha256 = re.compile(r"[0-9a-f]{64}\Z")
 _proxy = re.compile(r"(?:http|https|socks5)://(?:[^\s/@]+@)?[^\s/@:]+:[0-9]{1,5}/?\Z")
-_phone = re.compile(r"[1-9][0-9]{5,14}\Z")
+_phone = re.compile(r"[1-9][0-9]{6,14}\Z")  # whatsmeow takes no fewer digits, E.164 has no more
 _log_formats = {"text": False, "json": True}
 _truths = {"0": False, "false": False, "1": True, "true": True}
 

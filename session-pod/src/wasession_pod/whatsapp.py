@@ -10,12 +10,14 @@ state machine decides when the next one starts.
 
 import ctypes
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from wasession_contract.podwire import Activity
@@ -42,11 +44,12 @@ from wasession_pod.engine import (
     Sent,
     Wedged,
 )
+from wasession_pod.proxies import Proxy
 
 with lean.imports():
     from neonize import client as neonize_client
     from neonize import events as wa
-    from neonize._binder import gocode
+    from neonize._binder import ProxySettings, gocode
     from neonize.client import NewClient
     from neonize.exc import NeonizeError
     from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE, LogEntry
@@ -62,6 +65,9 @@ _OPTIONS = "?_foreign_keys=on&_journal_mode=WAL&_busy_timeout=5000&x="  # x= abs
 
 _LOCAL_FAULTS = ("database", "sqlite", "no space left", "read-only file system", "disk i/o", "permission denied")
 _LOGGED_OUT_CODES = {LOGGED_OUT: disconnects.LOGGED_OUT, MAIN_DEVICE_GONE: disconnects.LOCKED}  # all else: banned (406)
+_SHOWN_BROWSER = SimpleNamespace(name="Chrome", value=1)  # WhatsApp checks that a code's client is a common browser, written so;
+_SHOWN_SYSTEM = SimpleNamespace(name="Linux")  # neonize's own enums would say "CHROME (LINUX)"
+_status = re.compile(r"status (\d{3})")
 _SEND_ERRORS = (  # whatsmeow's words, lower case; the first that fits counts
     ("no lid found", Refusal.NO_SUCH_RECIPIENT),
     ("timed out waiting for message send response", Refusal.UNKNOWN),
@@ -89,10 +95,18 @@ class NeonizeEngine:
     """`engine.Engine` by neonize. `on_event` and `on_news` are called on neonize's threads."""
 
     def __init__(
-        self, *, data_dir: Path, device_name: str, on_event: EventSink, on_news: NewsSink, is_stored: Callable[[str], bool]
+        self,
+        *,
+        data_dir: Path,
+        device_name: str,
+        proxy: Proxy | None,
+        on_event: EventSink,
+        on_news: NewsSink,
+        is_stored: Callable[[str], bool],
     ) -> None:
         self._name = f"{credentials.path(data_dir)}{_OPTIONS}"
         self._props = DeviceProps(os=device_name, platformType=DeviceProps.CHROME)
+        self._proxy = proxy
         self._on_event = on_event
         self._on_news = on_news
         self._lock = ClientLock()
@@ -172,9 +186,10 @@ class NeonizeEngine:
             if not mine or client is None or self._logged_in:
                 raise EngineError(Refusal.NOT_CONNECTED, "the client is not waiting to be paired")
             try:
-                return str(client.PairPhone(phone, show_push_notification=True))
+                return str(client.PairPhone(phone, True, client_name=_SHOWN_SYSTEM, client_type=_SHOWN_BROWSER))
             except NeonizeError as error:
-                raise EngineError(Refusal.REFUSED, str(error)) from None
+                status = _status.search(str(error))
+                raise EngineError(Refusal.REFUSED, str(error), int(status[1]) if status else None) from None
 
     def show_activity(self, to: str, activity: Activity) -> None:
         """Show the chat with `to` what we do."""
@@ -228,7 +243,7 @@ class NeonizeEngine:
         mine = self._ledger.receipts
         neonize_client.log_whatsmeow = lambda data, size: self._hear_log(mine, data, size)
         try:
-            client.connect()
+            client.connect(ProxySettings(self._proxy.url) if self._proxy else None)
         except NeonizeError as error:
             self._say(generation, self._not_connected(str(error)))
         else:
@@ -239,7 +254,7 @@ class NeonizeEngine:
             return Faulted(f"the credentials' database: {words}")
         if whatsmeow_log.UNTOLD in words:
             return self._verdict or Disconnected(disconnects.SERVER_ERROR, "login refused for a reason that the client does not know")
-        return Disconnected(disconnects.CONNECTION_LOST, words)
+        return Disconnected(disconnects.CONNECTION_LOST, self._proxy.explain(words) if self._proxy else words)
 
     def _ended(self) -> Disconnected:
         return self._verdict or Disconnected(disconnects.CONNECTION_CLOSED)

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from wasession_contract.v1alpha1 import Reconnect, SessionState
 from wasession_pod import disconnects
-from wasession_pod.engine import Account, Connected, Disconnected, Faulted, QRSetUsedUp, QRShown, Scanned, Wedged
+from wasession_pod.engine import Account, Connected, Disconnected, Faulted, PairingCodeShown, QRSetUsedUp, QRShown, Scanned, Wedged
 from wasession_pod.machine import (
     AccountLearned,
+    AskPairingCode,
     Connect,
     Effect,
     Event,
     FreshStart,
+    PairingCodeRefused,
     Started,
     State,
     Stop,
@@ -57,6 +59,48 @@ def test_the_first_qr_code_is_valid_for_60_seconds_and_the_next_for_20() -> None
     state, _ = play(QRShown("b"), state=state)
     assert state.qr
     assert (state.qr.code, state.qr.expires_at) == ("b", after(20))
+
+
+BY_CODE = State(policy=Reconnect(), pairing_phone="573001234567")
+
+
+def test_a_session_that_pairs_by_code_asks_for_one_at_the_first_qr_code_and_shows_no_qr_code() -> None:
+    state, effects = play(Started(), QRShown("a"), state=BY_CODE)
+    assert (state.at, state.qr, effects) == (SessionState.STARTING, None, [Connect(), AskPairingCode("573001234567")])
+    state, effects = play(PairingCodeShown("ABCD-EFGH"), QRShown("b"), state=state)
+    assert (state.at, state.qr, effects) == (SessionState.AWAITING_SCAN, None, [])
+    assert state.pairing_code
+    assert (state.pairing_code.code, state.pairing_code.expires_at) == ("ABCD-EFGH", after(160))
+    assert play(QRSetUsedUp(), state=state)[1] == [FreshStart()]
+    assert play(Woke(), state=state)[1] == [FreshStart()], "a set that ends in silence"
+    assert play(Scanned(), state=state)[0].pairing_code is None
+
+
+def test_a_code_on_demand_stands_beside_the_qr_codes_until_the_set_ends() -> None:
+    state, _ = play(Started(), QRShown("a"))
+    state, _ = step(state, PairingCodeShown("ABCD-EFGH"), after(10), 0.0)
+    assert state.qr
+    state, _ = step(state, QRShown("b"), after(60), 0.0)
+    assert state.qr
+    assert state.pairing_code
+    assert (state.qr.code, state.pairing_code.code, state.pairing_code.expires_at) == ("b", "ABCD-EFGH", after(160))
+
+
+@pytest.mark.parametrize(("code", "kept"), [(429, 429), (500, 500), (None, 408)])
+def test_a_pairing_code_that_is_refused_for_now_is_asked_for_again_after_the_back_off(code: int | None, kept: int) -> None:
+    state, effects = play(Started(), QRShown("a"), PairingCodeRefused(code, "rate-overlimit"), state=BY_CODE)
+    assert (state.at, state.attempts, effects[-1]) == (SessionState.RECONNECTING, 1, Stop())
+    assert state.last_disconnect
+    assert state.last_disconnect.code == kept
+    assert state.last_disconnect.message == "WhatsApp gave no pairing code for 573001234567: rate-overlimit"
+    state = replace(state, attempts=5, at=SessionState.STARTING)
+    assert play(PairingCodeRefused(code, "rate-overlimit"), state=state)[0].at is SessionState.FAILED, "not for ever"
+
+
+def test_a_phone_number_that_whatsapp_refuses_is_not_tried_again() -> None:
+    state, effects = play(Started(), QRShown("a"), PairingCodeRefused(400, "bad-request"), state=BY_CODE)
+    assert (state.at, effects[-1]) == (SessionState.FAILED, Stop())
+    assert state.message == "WhatsApp gave no pairing code for 573001234567: bad-request; check spec.pairing.phoneNumber"
 
 
 def test_a_used_up_set_of_qr_codes_is_a_fresh_start() -> None:
@@ -218,6 +262,7 @@ EVENTS = st.sampled_from(
         Started(),
         Woke(),
         QRShown("a"),
+        PairingCodeShown("ABCD-EFGH"),
         QRSetUsedUp(),
         Scanned(),
         Connected(MARIA),
@@ -240,7 +285,7 @@ def test_in_every_history_a_state_that_waits_has_a_timer_and_shows_only_what_is_
         state, effects = step(state, event, now, jitter)
         waits = state.at in {SessionState.AWAITING_SCAN, SessionState.CONNECTING, SessionState.RECONNECTING}
         assert not waits or state.wake_at is not None
-        assert (state.qr is not None) is (state.at is SessionState.AWAITING_SCAN)
+        assert (state.qr is not None or state.pairing_code is not None) is (state.at is SessionState.AWAITING_SCAN)
         assert (state.connected_since is not None) is (state.at is SessionState.CONNECTED)
         assert state.attempts <= state.policy.max_attempts
         assert WipeCredentials() not in effects or (isinstance(event, Disconnected) and event.code in range(400, 500))
