@@ -157,6 +157,19 @@ def test_a_message_without_acknowledgement_is_sent_again_after_a_drop_and_counts
 
 
 @pytest.mark.usefixtures("alice")
+def test_a_message_that_whatsapp_refuses_reaches_nobody(emulator: EmulatorProcess, pair: Pair) -> None:
+    client = pair("one", OWNER)
+    for code in (463, 479):
+        emulator.control.fault("refuse_message", OWNER, times=1, code=code)
+        refused = client.do("send", to=ALICE, text="refused")
+        assert refused["event"] == "failed"
+        assert str(code) in refused["error"]
+    assert [one["code"] for one in emulator.control.log(kind="message_refused")] == [463, 479]
+    assert emulator.control.log(kind="message") == []
+    sends(client, emulator, "accepted")
+
+
+@pytest.mark.usefixtures("alice")
 def test_a_frozen_account_hears_nothing_until_it_is_thawed(emulator: EmulatorProcess, pair: Pair) -> None:
     frozen, other = pair("frozen", OWNER), pair("other", OTHER)
     emulator.control.fault("freeze", OWNER)

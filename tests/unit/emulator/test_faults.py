@@ -77,6 +77,7 @@ def test_a_standing_fault_ends_when_it_is_put_off_or_cleared() -> None:
         ({"kind": "refuse_login", "attrs": {"reason": None}}, "bad_field", "attrs is an object of strings"),
         ({"kind": "raw_failure"}, "missing_field", "raw_failure needs attrs"),
         ({"kind": "stream_error"}, "missing_field", "stream_error needs"),
+        ({"kind": "refuse_message", "code": 0}, "bad_field", "463 or 479, not 0"),
         ({"kind": "freeze", "times": 0}, "bad_field", "times is 1 or more, not 0"),
         ({"kind": "freeze", "on": "no"}, "bad_field", "on is a bool, not 'no'"),
     ],

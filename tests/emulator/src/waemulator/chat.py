@@ -6,6 +6,7 @@ from waemulator.accounts import GROUP_SERVER, Account, DeviceKey
 from waemulator.connection import Connection
 from waemulator.context import Context
 from waemulator.delivery import queue, send_again
+from waemulator.faults import Kind
 from waemulator.group_chat import on_group_message
 from waemulator.prekeys import renew_from_retry
 from waemulator.receiving import acknowledge, describe, identity_of, open_sealed, seen_id
@@ -25,6 +26,11 @@ async def on_message(connection: Connection, stanza: Node) -> None:
     if context.mailbox.seen(device.key, seen):
         context.logbook.add("message_resent", account.number, device=device.key.id, id=id_)
         await acknowledge(connection, id_, to)
+        return
+    refusal = context.faults.take(Kind.REFUSE_MESSAGE, account.number)
+    if refusal is not None:
+        context.logbook.add("message_refused", account.number, device=device.key.id, id=id_, to=to, code=refusal.code)
+        await acknowledge(connection, id_, to, error=refusal.code)
         return
     context.mailbox.mark_seen(device.key, seen)
     if child(stanza, "participants") is not None and parse_jid(to).server == GROUP_SERVER:

@@ -12,6 +12,7 @@ from pathlib import Path
 from waemulator import kubernetes, pki, server
 from waemulator.environment import client_env
 from waemulator.errors import StateError
+from waemulator.proxy import Credentials
 
 
 def _print(content: object) -> None:
@@ -24,7 +25,8 @@ def _serve(options: argparse.Namespace) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     keys = pki.load(options.pki) if options.pki else pki.create(options.state)
     settings = server.Settings(
-        options.state, options.host, options.proxy_port, options.control_port, options.references, options.auto_users
+        options.state, options.host, options.proxy_port, options.control_port, options.references, options.auto_users,
+        options.socks_port, options.proxy_credentials,
     )  # fmt: skip
 
     async def run() -> None:
@@ -62,6 +64,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _credentials(text: str) -> Credentials:
+    user, colon, password = text.partition(":")
+    if not (user and colon):
+        raise argparse.ArgumentTypeError("not credentials; give USER:PASSWORD")
+    return Credentials(user, password)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="waemulator", description="An emulated WhatsApp Web server for tests.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -77,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default=server.LOOPBACK, help="the address of proxy and control (default: %(default)s)")
     serve.add_argument("--proxy-port", type=_port, default=3128, help="0 is any free one (default: %(default)s)")
     serve.add_argument("--control-port", type=_port, default=3900, help="0 is any free one (default: %(default)s)")
+    serve.add_argument("--socks-port", type=_port, default=0, help="of the SOCKS5 proxy; 0 is any free one (default: %(default)s)")
+    serve.add_argument("--proxy-credentials", type=_credentials, metavar="USER:PASSWORD", help="who may use the proxies (default: all)")
     serve.add_argument("--references", type=int, default=6, help="QR codes per connection: the first shows 60 s, each other 20 s")
     serve.add_argument("--auto-users", action="store_true", help="every number that is asked for has an account")
     serve.add_argument("-v", "--verbose", action="store_true", help="log every stanza")

@@ -26,18 +26,21 @@ class Kind(StrEnum):
     DROP_LOGIN = "drop_login"
     REFUSE_WS = "refuse_ws"
     HOLD_ACKS = "hold_acks"
+    REFUSE_MESSAGE = "refuse_message"
     FREEZE = "freeze"
     CLEAR = "clear"
 
 
-STANDING = frozenset({Kind.REFUSE_LOGIN, Kind.DROP_LOGIN, Kind.REFUSE_WS, Kind.HOLD_ACKS, Kind.FREEZE})
+STANDING = frozenset({Kind.REFUSE_LOGIN, Kind.DROP_LOGIN, Kind.REFUSE_WS, Kind.HOLD_ACKS, Kind.REFUSE_MESSAGE, Kind.FREEZE})
 UNAIMABLE = {Kind.REFUSE_WS: "the account is not known yet when the WebSocket opens; to hit one account use drop_login"}
 NEEDS_ATTRS = {
     Kind.REFUSE_LOGIN: 'attrs of the <failure>, such as {"reason": "503"} or {"reason": "402", "code": "101", "expire": "3600"}',
     Kind.RAW_FAILURE: 'attrs of the <failure>, such as {"reason": "401"}',
 }
-FIELDS = frozenset({"kind", "number", "attrs", "conflict", "status", "times", "on", "of", "close"})
+FIELDS = frozenset({"kind", "number", "attrs", "conflict", "status", "times", "on", "of", "close", "code"})
 DEFAULT_WS_STATUS = 503
+DEFAULT_REFUSAL = 463
+"""What WhatsApp says to a message to somebody whom the account may not write to (no trusted-contact token)."""
 MIN_HTTP_ERROR, MAX_HTTP_ERROR = 400, 599
 
 
@@ -55,6 +58,7 @@ class Fault:
         on: False ends a standing fault.
         of: for `clear`, the only kind to end; None ends all.
         close: whether a stream error ends the connection.
+        code: the error of a refused message's acknowledgement.
     """
 
     kind: Kind
@@ -66,6 +70,7 @@ class Fault:
     on: bool = True
     of: Kind | None = None
     close: bool = True
+    code: int = DEFAULT_REFUSAL
 
     @property
     def standing(self) -> bool:
@@ -93,7 +98,7 @@ def parse(body: Mapping[str, Any]) -> Fault:
     fault = Fault(
         kind, number, _attrs(body.get("attrs")), _typed(body, "conflict", str, None), _typed(body, "status", int, DEFAULT_WS_STATUS),
         _typed(body, "times", int, None), _typed(body, "on", bool, True), _kind(body["of"], "of") if "of" in body else None,
-        _typed(body, "close", bool, True),
+        _typed(body, "close", bool, True), _typed(body, "code", int, DEFAULT_REFUSAL),
     )  # fmt: skip
     _check(fault)
     return fault
@@ -106,6 +111,8 @@ def _check(fault: Fault) -> None:
         raise bad_request("missing_field", 'stream_error needs attrs, such as {"code": "503"}, or a conflict, such as "replaced"')
     if not MIN_HTTP_ERROR <= fault.status <= MAX_HTTP_ERROR:
         raise bad_request("bad_field", f"status is an HTTP error from 400 to 599, not {fault.status}")
+    if fault.code < MIN_HTTP_ERROR:
+        raise bad_request("bad_field", f"code is the error of an acknowledgement, such as 463 or 479, not {fault.code}")
     if fault.times is not None and fault.times < 1:
         raise bad_request("bad_field", f"times is 1 or more, not {fault.times}")
 

@@ -26,12 +26,13 @@ class NeonizeProcess:
         events: all events so far.
     """
 
-    def __init__(self, emulator: EmulatorProcess, database: Path) -> None:
+    def __init__(self, emulator: EmulatorProcess, database: Path, **environment: str) -> None:
+        """Starts the client; `environment` goes before what the emulator gives it."""
         self.database = database
         self._log = database.with_suffix(".log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, str(DRIVER), str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
-            env=os.environ | emulator.client_env(),
+            env=os.environ | emulator.client_env() | environment,
         )  # fmt: skip
         self._queue: queue.Queue[Event | None] = queue.Queue()
         self.events: list[Event] = []

@@ -1,4 +1,4 @@
-"""Puts the parts together and opens the listeners: proxy, TLS behind it (always loopback), and control."""
+"""Puts the parts together and opens the listeners: the proxies, TLS behind them (always loopback), and control."""
 
 import asyncio
 import signal
@@ -19,7 +19,8 @@ from waemulator.logbook import Logbook
 from waemulator.mailbox import Mailbox
 from waemulator.media import MediaStore
 from waemulator.pki import Pki
-from waemulator.proxy import Proxy
+from waemulator.proxy import Credentials, Proxy
+from waemulator.socks import SocksProxy
 
 LOOPBACK = "127.0.0.1"
 SHUTDOWN_SECONDS = 1.0
@@ -35,6 +36,9 @@ class Settings:
     control_port: int = 3900
     references: int = 6
     auto_users: bool = False
+    socks_port: int = 0
+    credentials: Credentials | None = None
+    """Who may use the proxies; None is everybody."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Ports:
     proxy: int
     control: int
     tls: int
+    socks: int
 
 
 def build(settings: Settings, pki: Pki) -> Context:
@@ -74,7 +79,7 @@ class Server:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._runners: list[web.AppRunner] = []
-        self._proxy: asyncio.Server | None = None
+        self._proxies: list[asyncio.Server] = []
 
     async def start(self, settings: Settings) -> Ports:
         """Opens the listeners.
@@ -86,14 +91,20 @@ class Server:
         tls.load_cert_chain(self._context.pki.tls_file)
         tls_port = await self._listen(web_front.application(self._context), LOOPBACK, 0, tls)
         control_port = await self._listen(control.application(self._context), settings.host, settings.control_port)
-        serve = Proxy(self._context.logbook, tls_port).serve
-        try:
-            self._proxy = await asyncio.start_server(serve, settings.host, settings.proxy_port)
-        except OSError as error:
-            raise StateError(f"cannot listen on {settings.host}:{settings.proxy_port} for the proxy: {error.strerror}") from error
-        ports = Ports(self._proxy.sockets[0].getsockname()[1], control_port, tls_port)
+        http, socks = (kind(self._context.logbook, tls_port, settings.credentials) for kind in (Proxy, SocksProxy))
+        proxy_port = await self._serve_proxy(http, settings.host, settings.proxy_port)
+        socks_port = await self._serve_proxy(socks, settings.host, settings.socks_port)
+        ports = Ports(proxy_port, control_port, tls_port, socks_port)
         self._context.logbook.add("started", **asdict(ports))
         return ports
+
+    async def _serve_proxy(self, proxy: Proxy, host: str, port: int) -> int:
+        try:
+            listening = await asyncio.start_server(proxy.serve, host, port)
+        except OSError as error:
+            raise StateError(f"cannot listen on {host}:{port} for the {proxy.protocol} proxy: {error.strerror}") from error
+        self._proxies.append(listening)
+        return int(listening.sockets[0].getsockname()[1])
 
     async def _listen(self, app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=False)
@@ -107,8 +118,8 @@ class Server:
 
     async def stop(self) -> None:
         """Closes the listeners and every connection, and writes everything to disk."""
-        if self._proxy is not None:
-            self._proxy.close()
+        for proxy in self._proxies:
+            proxy.close()
         for connection in list(self._context.connections):
             connection.abort()
         for runner in self._runners:

@@ -32,7 +32,7 @@ class EmulatorProcess:
         self.state = state
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
-        self._proxy_port = self._control_port = 0
+        self._proxy_port = self._control_port = self._socks_port = 0
         self._control: ControlClient | None = None
         pki.create(state)
 
@@ -53,6 +53,11 @@ class EmulatorProcess:
         """The proxy's port."""
         return self._proxy_port
 
+    @property
+    def socks_port(self) -> int:
+        """The SOCKS5 proxy's port."""
+        return self._socks_port
+
     def client_env(self) -> dict[str, str]:
         """What to add to a client's environment."""
         return client_env(self.state, self._proxy_port)
@@ -64,13 +69,15 @@ class EmulatorProcess:
             RuntimeError: it ended or did not get ready; the message has the end of its log.
         """
         command = [sys.executable, "-m", "waemulator", "serve", "--state", str(self.state)]
-        command += ["--proxy-port", str(self._proxy_port), "--control-port", str(self._control_port), *self._arguments]
+        command += ["--proxy-port", str(self._proxy_port), "--control-port", str(self._control_port)]
+        command += ["--socks-port", str(self._socks_port), *self._arguments]
         with (self.state / "emulator.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env={**os.environ, "PYTHONPATH": str(SOURCE)}
             )
         ports = self._ready_line(self._process)
         self._proxy_port, self._control_port = ports["proxy"], ports["control"]
+        self._socks_port = ports["socks"]
         self._control = ControlClient(f"http://127.0.0.1:{self._control_port}")
         return self
 
