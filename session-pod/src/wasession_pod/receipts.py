@@ -36,8 +36,21 @@ class Telling(NamedTuple):
     id: str
 
 
+class Refusing(NamedTuple):
+    """The client is about to tell WhatsApp that message `id` is no use to it; `asks`: and to ask its sender for it again."""
+
+    id: str
+    asks: bool
+
+
 class Asking(NamedTuple):
-    """The client is about to ask for message `id` again, or to refuse it: it has nothing of it."""
+    """The client is about to ask for message `id` again."""
+
+    id: str
+
+
+class Asked(NamedTuple):
+    """WhatsApp has passed on that message `id` is wanted again."""
 
     id: str
 
@@ -49,10 +62,11 @@ class Stale(NamedTuple):
     sender: str
 
 
-Line = Decrypting | Telling | Asking | Stale
+Line = Decrypting | Telling | Refusing | Asking | Asked | Stale
 _TOLD = {"", "inactive", "sender", "peer_msg", "hist_sync"}  # types of receipts that make WhatsApp forget the message
 _receipt = re.compile(r'<receipt [^>]*?\bid="([^"]+)"(?:[^>]*? type="([^"]*)")?')
-_refusal = re.compile(r'<ack class="message"[^>]*? id="([^"]+)"')
+_refusal = re.compile(r'<ack class="message"( error="[^"]*")? id="([^"]+)"')
+_asked = re.compile(r'<ack class="receipt"[^>]*? id="([^"]+)"[^>]*? type="retry"')
 _stale = re.compile(r"Ignoring message (\S+) from (\S+?)(?: in \S+)?: .*old counter")
 
 
@@ -67,7 +81,9 @@ def read(module: str, text: str) -> Line | None:
         if found := _receipt.match(text):
             return Telling(found[1]) if (found[2] or "") in _TOLD else Asking(found[1]) if found[2] == "retry" else None
         if found := _refusal.match(text):
-            return Asking(found[1])
+            return Refusing(found[2], asks=not found[1])
+    elif module == "Client/Recv" and (found := _asked.match(text)):
+        return Asked(found[1])
     return None
 
 
@@ -87,7 +103,8 @@ class Receipts:
         self._open_message = False  # decrypted, and WhatsApp not told yet
         self._handling = False
         self._last_event = 0.0
-        self._kept: set[str] = set()
+        self._kept: set[str] = set()  # WhatsApp must not be told of these
+        self._asked: set[str] = set()
 
     def heard(self, line: Line) -> None:
         """Return when the client may go on."""
@@ -98,8 +115,16 @@ class Receipts:
             case Telling(id_):
                 self._wait_until(lambda now, began: self._may_tell(id_, now - max(began, self._last_event)))
                 self._done()
+            case Refusing(id_, asks):
+                self._done()
+                if asks:  # both go out on threads of their own: killed after the refusal alone, the message would be lost
+                    self._wait_until(lambda now, began: id_ in self._asked or now - began > IDLE_SECONDS)
             case Asking():
                 self._done()
+            case Asked(id_):
+                with self._changed:
+                    self._asked.add(id_)
+                    self._changed.notify_all()
             case Stale(id_):
                 self._judge(line)
 

@@ -63,6 +63,11 @@ async def test_a_message_that_was_decrypted_and_not_stored_is_asked_for_again(li
     assert {message["message"] for message in linked.backend.messages} == {"antes", "uno", "dos"}
     assert "retry" in await receipts(linked, id_)
 
+    refused = await linked.control("wait_for", lambda record: record["kind"] == "ack" and record["id"] == id_)
+    asked = next(record for record in await linked.control("log", kind="receipt") if record["id"] == id_)
+    assert asked["type"] == "retry"
+    assert asked["i"] < refused["i"], "a kill between the two must not lose it"
+
     async def told() -> bool:
         return (await receipts(linked, id_))[-1] == "inactive" and (await receipts(linked, second))[-1:] == ["inactive"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from wasession_pod import receipts
-from wasession_pod.receipts import Asking, Decrypting, Ledger, Line, Receipts, Stale, Telling
+from wasession_pod.receipts import Asked, Asking, Decrypting, Ledger, Line, Receipts, Refusing, Stale, Telling
 
 pytestmark = pytest.mark.unit
 DEADLINE = 10.0
@@ -22,7 +22,10 @@ DEADLINE = 10.0
         ("Client/Send", '<receipt category="peer" id="3EB0A" to="1@s.whatsapp.net" type="peer_msg"/>', Telling("3EB0A")),
         ("Client/Send", '<receipt id="3EB0A" t="17" to="1@lid" type="read"/>', None),
         ("Client/Send", '<receipt id="3EB0A" to="1@lid" type="retry"><retry count="1" id="3EB0B"/></receipt>', Asking("3EB0A")),
-        ("Client/Send", '<ack class="message" error="491" id="3EB0A" to="1@lid"/>', Asking("3EB0A")),
+        ("Client/Send", '<ack class="message" error="491" id="3EB0A" to="1@lid"/>', Refusing("3EB0A", asks=False)),
+        ("Client/Send", '<ack class="message" id="3EB0A" participant="3@lid" to="1@g.us"/>', Refusing("3EB0A", asks=True)),
+        ("Client/Recv", '<ack class="receipt" from="1@lid" id="3EB0A" t="17" type="retry"/>', Asked("3EB0A")),
+        ("Client/Recv", '<ack class="receipt" from="1@lid" id="3EB0A" t="17" type="inactive"/>', None),
         ("Client/Send", '<ack class="receipt" id="3EB0A" to="1@lid" type="read"/>', None),
         ("Client/Send", '<message id="3EB0A"><receipt id="3EB0B"/></message>', None),
         ("Client/Recv", '<receipt id="3EB0A" from="1@lid"/>', None),
@@ -111,6 +114,21 @@ def test_a_message_that_is_asked_for_again_holds_up_nothing(client: Client) -> N
     client.receipts.heard(Asking("a"))
     client.says(Decrypting())
     assert client.gets_past(Decrypting())
+
+
+def test_a_message_is_refused_when_whatsapp_knows_that_it_is_wanted_again(client: Client) -> None:
+    client.receipts.heard(Decrypting())
+    client.says(Refusing("a", asks=True))
+    client.says(Decrypting())
+    assert client.gets_past(Decrypting()), "the next message need not wait"
+    assert not client.is_past(Refusing("a", asks=True))
+    client.receipts.heard(Asking("a"))
+    client.receipts.heard(Asked("a"))
+    assert client.gets_past(Refusing("a", asks=True))
+
+
+def test_a_message_that_cannot_be_read_at_all_is_refused_at_once(client: Client) -> None:
+    client.receipts.heard(Refusing("a", asks=False))
 
 
 def test_housekeeping_is_told_without_being_stored(client: Client) -> None:
