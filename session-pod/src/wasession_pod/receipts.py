@@ -119,6 +119,7 @@ class Receipts:
                 self._done()
                 if asks:  # both go out on threads of their own: killed after the refusal alone, the message would be lost
                     self._wait_until(lambda now, began: id_ in self._asked or now - began > IDLE_SECONDS)
+                    self._asked.discard(id_)
             case Asking():
                 self._done()
             case Asked(id_):
