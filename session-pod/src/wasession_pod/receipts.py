@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 IDLE_SECONDS = 5.0  # a message of which no event comes for so long has none: whatsmeow kept it to itself
 EMPTY_SECONDS = 0.1  # a stanza may hold housekeeping and then a message, as two events
+SETTLE_SECONDS = 1.0  # nothing was decrypted for so long: the backlog of a login is through
+MAX_SETTLES = 30  # but a busy session is not waited for longer than so many of these
 KEPT_IDS = 1000
 _log = logging.getLogger(__name__)
 
@@ -103,6 +105,7 @@ class Receipts:
         self._open_message = False  # decrypted, and WhatsApp not told yet
         self._handling = False
         self._last_event = 0.0
+        self._last_decrypted = 0.0
         self._kept: set[str] = set()  # WhatsApp must not be told of these
         self._asked: set[str] = set()
 
@@ -112,6 +115,7 @@ class Receipts:
             case Decrypting():
                 self._wait_until(lambda now, began: not self._open_message or now - max(began, self._last_event) > IDLE_SECONDS)
                 self._open_message = True
+                self._last_decrypted = time.monotonic()
             case Telling(id_):
                 self._wait_until(lambda now, began: self._may_tell(id_, now - max(began, self._last_event)))
                 self._done()
@@ -171,7 +175,12 @@ class Receipts:
         if stale.id in self._handled or self._is_stored(stale.id):
             self.stored(stale.id)
         else:
+            self._done()  # those behind it can be decrypted
             self._on_stale(stale)
+
+    def is_settled(self) -> bool:
+        """Whether no message is being decrypted."""
+        return time.monotonic() - self._last_decrypted >= SETTLE_SECONDS
 
     def _may_tell(self, id_: str, idle: float) -> bool:
         if id_ in self._kept:
@@ -192,15 +201,29 @@ class Receipts:
             self._changed.notify_all()
 
 
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+
+
 class Ledger:
     """What outlives a connection: the messages that were handled, and the senders whose sessions the next one must forget.
 
-    `receipts` is the connection's. `on_stale` hears of each message that has to be asked for again, once.
+    `receipts` is the connection's. `on_stale` hears of a message that has to be asked for again, over a new connection; not at
+    once, because what waits behind it at WhatsApp can still be decrypted with the session that is to be forgotten.
     """
 
-    def __init__(self, *, is_stored: Callable[[str], bool], on_stale: Callable[[Stale], None]) -> None:
+    def __init__(
+        self,
+        *,
+        is_stored: Callable[[str], bool],
+        on_stale: Callable[[Stale], None],
+        later: Callable[[float, Callable[[], None]], None] = _later,
+    ) -> None:
         self._is_stored = is_stored
         self._on_stale = on_stale
+        self._later = later
         self._handled: dict[str, bool] = {}
         self._asked: set[str] = set()
         self._senders: set[str] = set()
@@ -223,5 +246,18 @@ class Ledger:
             self.receipts.stored(stale.id)
             return
         self._asked.add(stale.id)
+        first = not self._senders
         self._senders.add(stale.sender)
-        self._on_stale(stale)
+        if first:
+            self._settle(stale, MAX_SETTLES)
+
+    def _settle(self, stale: Stale, left: int) -> None:
+        def look() -> None:
+            if not self._senders:
+                return  # a new connection came by itself
+            if left and not self.receipts.is_settled():
+                self._settle(stale, left - 1)
+            else:
+                self._on_stale(stale)
+
+        self._later(SETTLE_SECONDS, look)

@@ -62,6 +62,7 @@ async def test_a_message_that_was_decrypted_and_not_stored_is_asked_for_again(li
     await eventually(lambda: len(linked.backend.messages) == 3, "both messages")
     assert {message["message"] for message in linked.backend.messages} == {"antes", "uno", "dos"}
     assert "retry" in await receipts(linked, id_)
+    assert "retry" not in await receipts(linked, second), "what came behind it can be decrypted"
 
     refused = await linked.control("wait_for", lambda record: record["kind"] == "ack" and record["id"] == id_)
     asked = next(record for record in await linked.control("log", kind="receipt") if record["id"] == id_)

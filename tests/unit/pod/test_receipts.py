@@ -184,37 +184,89 @@ def test_housekeeping_that_comes_again_on_a_new_connection_is_told(client: Clien
     assert client.stale == []
 
 
-def test_the_sessions_of_stale_messages_are_forgotten_once() -> None:
-    told: list[Stale] = []
+class Later:
+    """Timers that run when the test says."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def __call__(self, _seconds: float, call: Callable[[], None]) -> None:
+        self.calls.append(call)
+
+    def runs(self) -> None:
+        self.calls.pop(0)()
+
+
+A, B = Stale("a", "1@lid"), Stale("b", "2@lid")
+
+
+@pytest.fixture
+def later() -> Later:
+    return Later()
+
+
+@pytest.fixture
+def told() -> list[Stale]:
+    return []
+
+
+@pytest.fixture
+def ledger(later: Later, told: list[Stale]) -> Ledger:
+    return Ledger(is_stored=lambda _id: False, on_stale=told.append, later=later)
+
+
+def test_the_sessions_of_stale_messages_are_forgotten_before_the_next_connection(ledger: Ledger, later: Later, told: list[Stale]) -> None:
     forgotten: list[set[str]] = []
-    ledger = Ledger(is_stored=lambda _id: False, on_stale=told.append)
     ledger.forget(forgotten.append)
-    ledger.receipts.heard(Stale("a", "1@lid"))
+    ledger.receipts.heard(A)
+    ledger.receipts.heard(B)
+    later.runs()
+    assert told == [A]
+    ledger.forget(forgotten.append)
     ledger.begin()
     ledger.forget(forgotten.append)
-    ledger.forget(forgotten.append)
-    assert (told, forgotten) == ([Stale("a", "1@lid")], [{"1@lid"}])
+    assert forgotten == [{"1@lid", "2@lid"}]
+    assert later.calls == []
 
 
-def test_a_database_that_fails_leaves_the_sessions_for_the_next_connection() -> None:
+def test_what_waits_behind_a_stale_message_is_decrypted_first(ledger: Ledger, later: Later, told: list[Stale]) -> None:
+    ledger.receipts.heard(Decrypting())
+    ledger.receipts.heard(A)
+    ledger.receipts.heard(Decrypting())
+    later.runs()
+    assert told == [], "a message was decrypted just now"
+    for _ in range(receipts.MAX_SETTLES):
+        later.runs()
+    assert told == [A], "a session that is never quiet is not waited for without end"
+
+
+def test_a_connection_that_ended_by_itself_is_not_ended_again(ledger: Ledger, later: Later, told: list[Stale]) -> None:
+    ledger.receipts.heard(A)
+    ledger.forget(lambda _senders: None)
+    ledger.begin()
+    later.runs()
+    assert told == []
+
+
+def test_a_database_that_fails_leaves_the_sessions_for_the_next_connection(ledger: Ledger) -> None:
     def fail(_senders: set[str]) -> None:
         raise OSError("locked")
 
     forgotten: list[set[str]] = []
-    ledger = Ledger(is_stored=lambda _id: False, on_stale=lambda _stale: None)
-    ledger.receipts.heard(Stale("a", "1@lid"))
+    ledger.receipts.heard(A)
     with pytest.raises(OSError, match="locked"):
         ledger.forget(fail)
     ledger.forget(forgotten.append)
     assert forgotten == [{"1@lid"}]
 
 
-def test_a_message_that_comes_stale_again_is_given_up_with_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[Stale] = []
-    ledger = Ledger(is_stored=lambda _id: False, on_stale=told.append)
-    ledger.receipts.heard(Stale("a", "1@lid"))
+def test_a_message_that_comes_stale_again_is_given_up_with_an_error(
+    ledger: Ledger, later: Later, told: list[Stale], caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger.receipts.heard(A)
+    later.runs()
     ledger.begin()
-    ledger.receipts.heard(Stale("a", "1@lid"))
+    ledger.receipts.heard(A)
     ledger.receipts.heard(Telling("a"))
-    assert len(told) == 1
+    assert told == [A]
     assert "message a of 1@lid is lost" in caplog.text
