@@ -1,12 +1,15 @@
 """The journal's file: earlier releases' ones are brought forward, later ones' refused, and a volume that failed is used again."""
 
 import sqlite3
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from wasession_contract.podwire import Chat, LastMessage
 from wasession_pod.engine import Received, Sent
+from wasession_pod.events import Event
 from wasession_pod.journal import Journal, JournalError, Outcome
 from wasession_pod.journal.schema import STEPS
 from wasession_pod.settings import Retention
@@ -116,3 +119,26 @@ def test_the_size_counts_the_write_ahead_log(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     assert journal.size() == sum(path.stat().st_size for path in tmp_path.iterdir() if not path.name.endswith("-shm"))
     assert journal.size() > 4096
+
+
+def test_a_full_volume_loses_nothing_that_was_stored_and_is_used_again_once_there_is_room(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    outbox_event = Event("evt_1", "message", b"{}", int(time.time() * 1000))
+    journal.outbox.subscribe({"http://hook": {"message"}})
+    connection = journal._database._db
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+    stored = 0
+    with pytest.raises(JournalError, match="full"):  # noqa: PT012  how many fit is SQLite's matter
+        for number in range(1000):
+            long = Received(f"m{number}", CHAT, CHAT, from_me=False, text="x" * 500, type="text", has_media=False, timestamp=4)
+            event = msgspec.structs.replace(outbox_event, id=f"evt_{number}")
+            journal.record(long, pending=True, event=event)
+            stored += 1
+    assert 0 < stored < 100
+    assert (journal.backlog(), journal.outbox.backlog(), len(journal.messages(CHAT, 1000))) == (stored, stored, stored)
+    connection.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    journal.probe()
+    again = Received(f"m{stored}", CHAT, CHAT, from_me=False, text="x", type="text", has_media=False, timestamp=4)
+    assert journal.record(again, pending=True, event=msgspec.structs.replace(outbox_event, id="evt_again"))
+    assert journal.backlog() == stored + 1

@@ -1,18 +1,22 @@
 """What an attempt's outcome means, when the next one is, and what a receiver can check."""
 
+import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wasession_pod import VERSION
+from wasession_pod.journal.outbox import MAX_DEAD
 from wasession_pod.verdicts import (
     FIRST_DELAY_SECONDS,
     JITTER,
     MAX_ATTEMPTS,
     MAX_DELAY_SECONDS,
+    TIMEOUT_SECONDS,
     Dead,
     Delivered,
     Retry,
@@ -111,3 +115,22 @@ def test_headers_name_the_event_and_sign_only_with_a_secret() -> None:
 def test_the_version_is_the_packages() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     assert project["project"]["version"] == VERSION
+
+
+def test_the_documented_receiver_finds_a_delivery_genuine_and_a_changed_or_old_one_not() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/webhooks.md").read_text()
+    documented: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], documented)  # noqa: S102  our own page
+    is_genuine, body, now = documented["is_genuine"], b'{"a":1}', int(time.time() * 1000)
+    sent = headers("message", body, request_id="r1", now=now, secret="s3cret")
+    assert is_genuine("s3cret", sent, body)
+    assert not is_genuine("s3cret", sent, body + b" ")
+    assert not is_genuine("other", sent, body)
+    assert not is_genuine("s3cret", sent | {"X-Webhook-Timestamp": str(now + 1)}, body)
+    assert not is_genuine("s3cret", headers("message", body, request_id="r1", now=now - 600_000, secret="s3cret"), body)
+
+
+def test_the_documented_numbers_are_those_that_hold() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/webhooks.md").read_text()
+    assert f"after {FIRST_DELAY_SECONDS:g} s, then twice as long each time, up to an hour, ±{JITTER:.0%}".replace("%", " %") in page
+    assert (MAX_ATTEMPTS, MAX_DELAY_SECONDS, TIMEOUT_SECONDS, MAX_DEAD) == (12, 3600, 10, 1000)
