@@ -10,7 +10,7 @@ import pytest
 from wasession_contract.podwire import Chat, LastMessage
 from wasession_pod.engine import Received, Sent
 from wasession_pod.events import Event
-from wasession_pod.journal import Journal, JournalError, Outcome
+from wasession_pod.journal import Database, Journal, JournalError, Outcome
 from wasession_pod.journal.schema import STEPS
 from wasession_pod.settings import Retention
 
@@ -142,3 +142,12 @@ def test_a_full_volume_loses_nothing_that_was_stored_and_is_used_again_once_ther
     again = Received(f"m{stored}", CHAT, CHAT, from_me=False, text="x", type="text", has_media=False, timestamp=4)
     assert journal.record(again, pending=True, event=msgspec.structs.replace(outbox_event, id="evt_again"))
     assert journal.backlog() == stored + 1
+
+
+def test_a_transaction_that_breaks_off_leaves_nothing_behind_and_the_next_one_works() -> None:
+    database = Database(":memory:")
+    with pytest.raises(LookupError), database.transaction() as db:  # noqa: PT012  both belong to the transaction
+        db.execute("INSERT INTO counters VALUES ('x', 1)")
+        raise LookupError
+    assert database.write("INSERT INTO counters VALUES ('y', 1)") == 1
+    assert database.read("SELECT name FROM counters") == [("y",)]
