@@ -65,9 +65,13 @@ class Wedged(msgspec.Struct, frozen=True):
 
 
 class Faulted(msgspec.Struct, frozen=True):
-    """A local fault (setting, volume, database): `message` says which, with the value and the mend."""
+    """A local fault (setting, volume, database): `message` says which, with the value and the mend.
+
+    `heals`: it is the volume's, and over when the volume works again.
+    """
 
     message: str
+    heals: bool = False
 
 
 EngineEvent = QRShown | PairingCodeShown | QRSetUsedUp | Scanned | Connected | Disconnected | Wedged | Faulted
@@ -195,6 +199,9 @@ class Engine(Protocol):
     def mark_read(self, chat: str, sender: str, ids: Sequence[str]) -> None:
         """Mark `sender`'s messages as read. Raises EngineError."""
 
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as the client knows. Raises EngineError while it is being started or ended."""
+
     def account(self) -> Account | None:
         """The linked account, if connected."""
 
@@ -235,6 +242,10 @@ class NoEngine:
     def mark_read(self, _chat: str, _sender: str, _ids: Sequence[str]) -> None:
         """Refuse."""
         raise EngineError(Refusal.NOT_CONNECTED, "no WhatsApp client runs")
+
+    def is_connected(self) -> bool:
+        """No."""
+        return False
 
     def account(self) -> Account | None:
         """None."""

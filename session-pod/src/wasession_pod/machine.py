@@ -31,6 +31,8 @@ SET_SECONDS = 160  # 60 + 5 * 20 s; then whatsmeow closes the connection, and a 
 QR_GRACE_SECONDS = 15  # without a new code so long after the last one expired, the set counts as used up
 LOGIN_SECONDS = 60  # scanned, or connecting again, but not logged in for so long: a lost attempt
 START_SECONDS = 60  # neither QR code nor login so long after the start: a lost attempt
+HEAL_SECONDS = 15  # a volume that failed is tried so often
+CHECK_SECONDS = 30  # a client that says nothing is asked so often whether it is connected; its own ping takes up to 40 s to fail
 RESTING = frozenset({SessionState.LOGGED_OUT, SessionState.REPLACED, SessionState.BANNED, SessionState.FAILED})
 
 
@@ -87,7 +89,12 @@ class PairingCodeRefused:
     message: str
 
 
-Event = EngineEvent | Started | Woke | AccountLearned | Unlinked | PairingCodeRefused
+@dataclass(frozen=True)
+class VolumeWorks:
+    """The volume that failed can be written again."""
+
+
+Event = EngineEvent | Started | Woke | AccountLearned | Unlinked | PairingCodeRefused | VolumeWorks
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,17 @@ class AskPairingCode:
     phone: str
 
 
-Effect = Connect | Stop | WipeCredentials | FreshStart | AskPairingCode
+@dataclass(frozen=True)
+class CheckClient:
+    """Ask the client whether it is connected; if not, it lost the connection without a word."""
+
+
+@dataclass(frozen=True)
+class ProbeVolume:
+    """See whether the volume can be written."""
+
+
+Effect = Connect | Stop | WipeCredentials | FreshStart | AskPairingCode | CheckClient | ProbeVolume
 Step = tuple[State, tuple[Effect, ...]]
 
 
@@ -127,11 +144,14 @@ def back_off(policy: Reconnect, attempt: int, jitter: float) -> timedelta:
     return timedelta(seconds=min(doubled, policy.max_delay_seconds) * (1 - jitter / 2))
 
 
-def step(state: State, event: Event, now: datetime, jitter: float) -> Step:  # noqa: PLR0911  one a case
+def step(state: State, event: Event, now: datetime, jitter: float) -> Step:  # noqa: C901, PLR0911  one a case
     """The next state after `event` at `now`, and the effects, to be carried out in their order."""
     match event:
-        case Faulted(message):
-            return _rest(state, SessionState.FAILED, message), (Stop(),)
+        case Faulted(message, heals):
+            return replace(_rest(state, SessionState.FAILED, message), wake_at=_after(now, HEAL_SECONDS) if heals else None), (Stop(),)
+        case VolumeWorks():
+            healed = state.at is SessionState.FAILED and state.wake_at is not None
+            return (replace(_clear(state), at=SessionState.STARTING), (FreshStart(),)) if healed else (state, ())
         case Unlinked():
             return replace(_rest(state, SessionState.LOGGED_OUT, "logged out on request"), account=None), (Stop(), WipeCredentials())
         case AccountLearned(account):
@@ -176,7 +196,8 @@ def _engine(state: State, event: _Word, now: datetime, jitter: float) -> Step:
             return replace(_clear(state), at=SessionState.CONNECTING, wake_at=_after(now, LOGIN_SECONDS)), ()
         case Connected(account):
             since = state.connected_since or now
-            return replace(_clear(state), at=SessionState.CONNECTED, account=account, attempts=0, connected_since=since), ()
+            connected = replace(_clear(state), at=SessionState.CONNECTED, account=account, attempts=0, connected_since=since)
+            return replace(connected, wake_at=_after(now, CHECK_SECONDS)), ()
         case Disconnected():
             return _disconnected(state, event, now, jitter)
         case _:
@@ -248,10 +269,14 @@ def _reconnect(lost: State, now: datetime, jitter: float) -> Step:
     return replace(lost, at=SessionState.RECONNECTING, attempts=attempts, next_attempt_at=due, wake_at=due), (Stop(),)
 
 
-def _woke(state: State, now: datetime, jitter: float) -> Step:
+def _woke(state: State, now: datetime, jitter: float) -> Step:  # noqa: PLR0911  one a state
     if state.wake_at is None or now < state.wake_at:
         return state, ()
     match state.at:
+        case SessionState.CONNECTED:
+            return replace(state, wake_at=_after(now, CHECK_SECONDS)), (CheckClient(),)
+        case SessionState.FAILED:
+            return replace(state, wake_at=_after(now, HEAL_SECONDS)), (ProbeVolume(),)
         case SessionState.AWAITING_SCAN:
             return _engine(state, QRSetUsedUp(), now, jitter)
         case SessionState.RECONNECTING | SessionState.BANNED if state.next_attempt_at:

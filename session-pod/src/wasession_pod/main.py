@@ -19,7 +19,7 @@ import msgspec
 
 from wasession_contract.podwire import DATA_DIR, PORT
 from wasession_contract.v1alpha1 import LastDisconnect
-from wasession_pod import credentials, http, logs, settings
+from wasession_pod import credentials, http, logs, settings, watchdog
 from wasession_pod.engine import Engine, EventSink, NewsSink
 from wasession_pod.journal import Journal, JournalError
 from wasession_pod.machine import State
@@ -93,7 +93,9 @@ async def _run(arguments: argparse.Namespace) -> None:
     server = Server(application, limit=application.limit, refuse=http.refuse_request)
     await server.start(arguments.host, config.port)
     pod.start()
+    dog = asyncio.create_task(watchdog.run())
     await stop.wait()
+    dog.cancel()
     await pod.stop()
     await server.close(CLOSE_SECONDS)
 

@@ -15,10 +15,11 @@ from typing import Any, NoReturn, assert_never
 
 from wasession_contract.podwire import ErrorCode
 from wasession_contract.v1alpha1 import SessionReport, SessionState
-from wasession_pod import credentials, logs, machine
+from wasession_pod import credentials, logs, machine, volume
 from wasession_pod.addresses import networks
 from wasession_pod.backend import Backend
 from wasession_pod.clientcalls import ClientCalls, NotBegunError
+from wasession_pod.disconnects import CONNECTION_LOST
 from wasession_pod.engine import (
     Disconnected,
     Engine,
@@ -100,7 +101,7 @@ class Pod:
         )
         self.pairing = Pairing(self._engine, self._calls, apply=self._apply, state=lambda: self._state)
         self._backend = Backend(settings.backend_url, journal, self.sender, self._log, number=self._number, on_change=self._publish)
-        self._reporter = Reporter(server, self._log) if server else None
+        self._reporter = Reporter(server, self._log, minor_seconds=settings.report_minor_seconds) if server else None
         self._numbers = Numbers()
         self._metrics = Metrics(self._numbers)
 
@@ -167,7 +168,7 @@ class Pod:
             self._serve_webhooks()
         if self._reporter:
             self._spawn(self._reporter.run())
-        self.post(Faulted(self._problem) if self._problem else machine.Started())
+        self.post(Faulted(self._problem, volume.is_fault(self._problem)) if self._problem else machine.Started())
 
     async def stop(self) -> None:
         """Take no more work, finish what is under way within some seconds, close."""
@@ -238,7 +239,7 @@ class Pod:
 
     def _fail(self, error: JournalError) -> None:
         if self._state.at is not SessionState.FAILED:
-            self.post(Faulted(f"the journal on the volume fails: {error}"))
+            self.post(Faulted(f"the journal on the volume fails: {error}", volume.is_fault(str(error))))
 
     # Effects.
 
@@ -248,7 +249,7 @@ class Pod:
             try:
                 await self._do(effect)
             except OSError as error:
-                self.post(Faulted(f"the volume fails: {error}"))
+                self.post(Faulted(f"the volume fails: {error}", heals=True))
             except Exception:  # noqa: BLE001  the task's outermost loop
                 self._log.error(f"{effect}")
             finally:
@@ -264,6 +265,10 @@ class Pod:
                 credentials.wipe(self._settings.data_dir)
             case machine.AskPairingCode(phone):
                 self._spawn(self.pairing.ask(phone))
+            case machine.CheckClient():
+                self._spawn(self._check_client())
+            case machine.ProbeVolume():
+                await self._probe_volume()
             case machine.FreshStart():
                 self.journal.close()
                 self._fresh_start(self._state)
@@ -275,6 +280,19 @@ class Pod:
             await self._life.run(call, seconds=CLIENT_SECONDS)
         except (TimeoutError, NotBegunError):
             self.post(Wedged())
+
+    async def _check_client(self) -> None:
+        try:
+            lost = not await self._calls.run(self._engine.is_connected, seconds=CALL_SECONDS)
+        except (EngineError, TimeoutError, NotBegunError):
+            return  # it is busy; if it hangs, `is_alive` knows
+        if lost and self._state.at is SessionState.CONNECTED:
+            self._apply(Disconnected(CONNECTION_LOST, "the client lost the connection without saying so"))
+
+    async def _probe_volume(self) -> None:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(volume.probe, self._settings.data_dir)
+            self.post(machine.VolumeWorks())
 
     # Messages.
 

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from wasession_contract.podwire import Activity
-from wasession_pod import credentials, disconnects, history, inbound, jids, lean, outbound, ratchets, receipts, whatsmeow_log
+from wasession_pod import credentials, disconnects, history, inbound, jids, lean, outbound, ratchets, receipts, volume, whatsmeow_log
 from wasession_pod.clientlock import ClientLock
 from wasession_pod.engine import (
     UPLOAD_SECONDS,
@@ -202,6 +202,13 @@ class NeonizeEngine:
         with self._connected_client() as client, _refusals():
             client.mark_read(*ids, chat=_address(chat), sender=_address(sender), receipt=ReceiptType.READ)
 
+    def is_connected(self) -> bool:
+        """Whether there is a socket; a silent one counts, until whatsmeow's ping fails."""
+        with self._lock.shared(LOCK_SECONDS) as mine:
+            if not mine or self._client is None:
+                raise EngineError(Refusal.NOT_CONNECTED, "the client is being started or ended")
+            return bool(self._client.is_connected)
+
     def account(self) -> Account | None:
         """The linked account, if connected."""
         try:
@@ -251,7 +258,7 @@ class NeonizeEngine:
 
     def _not_connected(self, words: str) -> EngineEvent:
         if any(part in words.lower() for part in _LOCAL_FAULTS):
-            return Faulted(f"the credentials' database: {words}")
+            return Faulted(f"the credentials' database: {words}", volume.is_fault(words))
         if whatsmeow_log.UNTOLD in words:
             return self._verdict or Disconnected(disconnects.SERVER_ERROR, "login refused for a reason that the client does not know")
         return Disconnected(disconnects.CONNECTION_LOST, self._proxy.explain(words) if self._proxy else words)
@@ -270,6 +277,8 @@ class NeonizeEngine:
         self._verdict = whatsmeow_log.verdict(line, datetime.now(UTC)) or self._verdict
         if end := whatsmeow_log.end(line):
             self._say(self._generation, end)
+        elif volume.is_fault(line):
+            self._say(self._generation, Faulted(f"the credentials' database: {line}", heals=True))
         elif whatsmeow_log.socket_failed(line):
             check = threading.Timer(SILENT_LOSS_SECONDS, self._check_socket, (self._generation,))
             check.daemon = True

@@ -1,4 +1,4 @@
-"""What whatsmeow tells only its log: why a login was refused or a stream ended, and that the volume fails. Pure.
+"""What whatsmeow tells only its log: why a login was refused or a stream ended. Pure.
 
 Surprising: neonize has no event for most of this, and for a refusal with a number that it does not know it even fails
 ("required field neonize.ConnectFailure.Reason not set"), so the words of the log are the only source of the number.
@@ -18,14 +18,6 @@ _failure = re.compile(r"(?:Temporary ban|Unknown) connect failure: <failure ([^>
 _assumed = re.compile(r"Got (\d{3})(?:/.*)? (?:connect failure|stream error), assuming automatic reconnect")
 _logged_out = re.compile(r"Got (\d{3}): .*connect failure, sending LoggedOut event")
 _attribute = re.compile(r'(\w+)="([^"]*)"')
-_local_faults = (
-    "database is locked",
-    "database or disk is full",
-    "no space left",
-    "readonly database",
-    "read-only file system",
-    "disk i/o",
-)
 
 
 def verdict(line: str, now: datetime) -> Disconnected | None:
@@ -59,9 +51,3 @@ def _refused(attributes: Mapping[str, str], now: datetime) -> Disconnected:
     words = f"login refused: {message}" if message else ""
     until = now + timedelta(seconds=int(expire)) if expire.isdigit() and int(expire) else None
     return Disconnected(code, words, until if code == disconnects.TEMPORARILY_BANNED else None)
-
-
-def local_fault(line: str) -> bool:
-    """Whether a line, or an error's text, says that the volume or the database on it fails."""
-    words = line.lower()
-    return any(fault in words for fault in _local_faults)

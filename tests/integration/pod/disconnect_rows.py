@@ -4,7 +4,9 @@ Surprising: how often a lost connection is tried is a range, because whatsmeow t
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from pod_support import OWNER, World, eventually
@@ -104,6 +106,13 @@ async def restart_required_then_refused(world: World) -> None:
     """A 515, after which whatsmeow connects once, and neither tries again nor says so."""
     await world.control("fault", "refuse_ws")
     await world.control("fault", "stream_error", OWNER, attrs={"code": "515"})
+
+
+def linked_devices(world: World) -> list[str]:
+    """The JIDs of the devices in the credentials."""
+    file = world.pod.directory / "data" / "whatsmeow.db"
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        return [jid for (jid,) in db.execute("SELECT jid FROM whatsmeow_device")]
 
 
 S = SessionState

@@ -111,6 +111,7 @@ class PodProcess:
     def __init__(self, directory: Path, environment: dict[str, str], api_server: str) -> None:
         self.directory = directory
         self.environment = environment
+        self.program = ["-m", "wasession_pod"]
         self._api_server = api_server
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -131,7 +132,7 @@ class PodProcess:
         arguments += ["--api-server", self._api_server, "--service-account-dir", str(account)]
         with (self.directory / "pod.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "wasession_pod", *arguments, env=self.environment, stdout=log, stderr=log
+                sys.executable, *self.program, *arguments, env=self.environment, stdout=log, stderr=log
             )
 
     async def kill(self) -> None:

@@ -1,14 +1,12 @@
 """The disconnect table, every row played against the emulated WhatsApp with a real pod process."""
 
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from disconnect_rows import ROWS, Row
+from disconnect_rows import ROWS, Row, linked_devices
 from pod_support import CONTACT, World, eventually
 
 from waemulator.testing import EmulatorProcess
@@ -18,13 +16,6 @@ from wasession_contract.v1alpha1 import SessionReport, SessionState
 pytestmark = pytest.mark.integration
 FAST = {Env.RECONNECT_MAX_DELAY_SECONDS: "1"}
 SILENCE_ENDS_WITHIN = timedelta(seconds=60)
-
-
-def linked_devices(world: World) -> list[str]:
-    """The JIDs of the devices in the credentials."""
-    file = world.pod.directory / "data" / "whatsmeow.db"
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        return [jid for (jid,) in db.execute("SELECT jid FROM whatsmeow_device")]
 
 
 async def connections(world: World, since: int) -> int:

@@ -31,6 +31,7 @@ class FakeEngine:
         self.known = Account("573001234567", "573001234567@s.whatsapp.net", "1@lid", "María")
         self.gate = threading.Event()
         self.gate.set()
+        self.connected = True
         self.on_event: Callable[[EngineEvent], None] = print
         self.on_news: Callable[[Received], None] = print
 
@@ -64,6 +65,10 @@ class FakeEngine:
 
     def mark_read(self, chat: str, sender: str, ids: Sequence[str]) -> None:
         self.calls.append(f"read {chat} {sender} {' '.join(ids)}")
+
+    def is_connected(self) -> bool:
+        self.calls.append("is_connected")
+        return self.connected
 
     def account(self) -> Account | None:
         return self.known

@@ -14,15 +14,18 @@ from wasession_pod.engine import Account, Connected, Disconnected, Faulted, Pair
 from wasession_pod.machine import (
     AccountLearned,
     AskPairingCode,
+    CheckClient,
     Connect,
     Effect,
     Event,
     FreshStart,
     PairingCodeRefused,
+    ProbeVolume,
     Started,
     State,
     Stop,
     Unlinked,
+    VolumeWorks,
     WipeCredentials,
     Woke,
     back_off,
@@ -124,9 +127,27 @@ def test_a_scan_without_a_login_is_a_fresh_start_that_keeps_the_credentials() ->
     assert state.at is SessionState.STARTING
 
 
-def test_a_connected_session_waits_for_nothing() -> None:
+def test_a_connected_session_asks_its_client_again_and_again() -> None:
     state, _ = play(Started(), QRShown("a"), Scanned(), Connected(MARIA))
-    assert (state.at, state.account, state.connected_since, state.wake_at) == (SessionState.CONNECTED, MARIA, NOW, None)
+    assert (state.at, state.account, state.connected_since, state.wake_at) == (SessionState.CONNECTED, MARIA, NOW, after(30))
+    asked, effects = play(Woke(), state=state)
+    assert effects == [CheckClient()]
+    assert asked == replace(state, wake_at=after(60)), "and nothing else changes"
+
+
+def test_a_volume_that_failed_is_tried_until_it_works_and_then_everything_starts_anew() -> None:
+    state, effects = play(Started(), Connected(MARIA), Faulted("the volume is full", heals=True))
+    assert (state.at, effects[-1]) == (SessionState.FAILED, Stop())
+    for _ in range(3):
+        state, effects = play(Woke(), state=state)
+        assert (state.at, state.message, effects) == (SessionState.FAILED, "the volume is full", [ProbeVolume()])
+    state, effects = play(VolumeWorks(), state=state)
+    assert (state.at, state.account, effects) == (SessionState.STARTING, MARIA, [FreshStart()])
+
+
+def test_a_fault_that_does_not_heal_is_left_alone_by_a_volume_that_works() -> None:
+    state, _ = play(Started(), Faulted("WASESSION_X='y'"))
+    assert play(VolumeWorks(), state=state) == (state, [])
 
 
 def test_the_push_name_may_come_later() -> None:
@@ -268,6 +289,9 @@ EVENTS = st.sampled_from(
         Connected(MARIA),
         LOST,
         Wedged(),
+        VolumeWorks(),
+        PairingCodeRefused(429, "rate-overlimit"),
+        Faulted("the volume is full", heals=True),
         *[Disconnected(code) for code in disconnects.TABLE],
         Disconnected(disconnects.TEMPORARILY_BANNED, until=after(60)),
     ]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from wasession_pod.engine import Disconnected
-from wasession_pod.whatsmeow_log import end, local_fault, verdict
+from wasession_pod.whatsmeow_log import end, verdict
 
 pytestmark = pytest.mark.unit
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,9 +37,3 @@ def test_a_login_refused_for_good_is_an_end() -> None:
 def test_a_failed_login_after_a_515_is_an_end() -> None:
     assert end("Failed to reconnect after 515 code: failed to dial") == Disconnected(515)
     assert end("Got 515 code, reconnecting...") is None
-
-
-def test_a_volume_that_fails_is_recognized() -> None:
-    assert local_fault("Failed to store session: database or disk is full")
-    assert local_fault("attempt to write a readonly database")
-    assert not local_fault("failed to dial whatsapp web websocket: EOF")
