@@ -77,6 +77,12 @@ def delay_seconds(attempt: int, retry_after: float | None, jitter: float) -> flo
     return max(own * (1 - JITTER + 2 * JITTER * jitter), asked)
 
 
+def wait_seconds(due: int, now: int) -> float:
+    """How long until `due`, both in ms since 1970. No delay is longer than about an hour: if it seems so, the clock was put back."""
+    wait = (due - now) / 1000
+    return wait if 0 < wait <= MAX_DELAY_SECONDS * (1 + JITTER) else 0.0
+
+
 def retry_after_seconds(value: str | None, now: int) -> float | None:
     """The header `Retry-After`, a number of seconds or a date, against `now` in ms since 1970; None: there is none of use."""
     if value is None:

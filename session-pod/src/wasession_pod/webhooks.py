@@ -118,8 +118,8 @@ class Webhooks:
         letter = self._outbox.first(hook.url)
         if letter is None:
             return None
-        if (early := letter.due - self._now()) > 0:
-            return early / 1000
+        if wait := verdicts.wait_seconds(letter.due, self._now()):
+            return wait
         await self._attempt(hook, letter, client)
         return 0
 

@@ -26,6 +26,7 @@ from wasession_pod.verdicts import (
     judge,
     retry_after_seconds,
     signature,
+    wait_seconds,
 )
 
 pytestmark = pytest.mark.unit
@@ -73,6 +74,13 @@ def test_all_attempts_take_about_two_and_a_half_hours() -> None:
 @given(st.integers(1, 10**6), st.floats(0, 1), st.none() | st.floats(0, 1e12))
 def test_a_delay_is_never_shorter_than_the_first_nor_longer_than_the_bound(attempt: int, jitter: float, retry_after: float | None) -> None:
     assert FIRST_DELAY_SECONDS * (1 - JITTER) <= delay_seconds(attempt, retry_after, jitter) <= MAX_DELAY_SECONDS * (1 + JITTER)
+
+
+@pytest.mark.parametrize(
+    ("due", "wait"), [(0, 0), (NOW, 0), (NOW + 1, 0.001), (after(3600 * (1 + JITTER)), 4500), (after(4501), 0), (after(10**8), 0)]
+)
+def test_a_clock_that_was_put_back_does_not_stop_a_webhook(due: int, wait: float) -> None:
+    assert wait_seconds(due, NOW) == wait
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def _open(path: Path | str) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_size = -512")  # KiB; the default is four times that, and a pod has to be small
         _bring_forward(db, path)
     except sqlite3.Error as error:
         db.close()
