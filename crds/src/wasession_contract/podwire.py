@@ -66,7 +66,7 @@ class Env(StrEnum):
     JOURNAL_MAX_AGE_DAYS = "WASESSION_JOURNAL_MAX_AGE_DAYS"
     """Messages and waiting deliveries older than this (30) go."""
     MEDIA_MAX_BYTES = "WASESSION_MEDIA_MAX_BYTES"
-    """Largest media file that is sent (64 MiB)."""
+    """Largest media file that is sent (16 MiB); more needs more memory than 256 MiB for the pod."""
     MEDIA_ALLOWED_NETWORKS = "WASESSION_MEDIA_ALLOWED_NETWORKS"
     """CIDRs, separated by commas, from which media is fetched although they are private. Default: none."""
     REPORT_MINOR_SECONDS = "WASESSION_REPORT_MINOR_SECONDS"

@@ -22,7 +22,7 @@ from wasession_pod.pacing import Pacer
 
 ACK_SECONDS = 80.0  # whatsmeow gives up after 75 s, but not always
 CALL_SECONDS = 20.0  # any other call of the client
-FILES_AT_ONCE = 2  # each is in memory several times on its way: as it came, as it is, encrypted
+FILES_AT_ONCE = 1  # each is in memory several times on its way: as it came, as it is, encrypted
 MAX_READ = 100  # messages that one call marks as read
 
 _CODES = {

@@ -6,15 +6,17 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from wasession_contract.podwire import ErrorCode
-from wasession_contract.v1alpha1 import SessionState
+from wasession_contract.podwire import Error, ErrorCode, token_sha256
+from wasession_contract.v1alpha1 import Pacing, SessionState
 from wasession_pod import http
 from wasession_pod.engine import Connected, Disconnected, EngineError, QRShown, Received, Refusal
 from wasession_pod.events import Event
-from wasession_pod.web.server import Server
+from wasession_pod.settings import MediaPolicy
+from wasession_pod.web.server import Request, Server
 
 pytestmark = pytest.mark.unit
 CONTACT = "573009999999@s.whatsapp.net"
@@ -41,8 +43,6 @@ class Caller:
 
 @pytest.fixture
 async def call(shell: Any, bearer: str) -> AsyncIterator[Caller]:  # noqa: ANN401
-    from wasession_contract.podwire import token_sha256  # noqa: PLC0415
-
     application = http.Application(shell.pod, token_sha256(bearer))
     server = Server(application, limit=application.limit, refuse=http.refuse_request)
     port = await server.start("127.0.0.1", 0)
@@ -174,6 +174,65 @@ async def test_a_refused_send_frees_its_key_and_an_unknown_one_does_not(call: Ca
         call.shell.engine.refusal = EngineError(refusal, "x") if refusal else None
         assert (await call("POST", "/v1/messages", json=HELLO, **key))[0] == status
         assert len(call.shell.engine.sent) == sends
+
+
+async def test_a_file_may_be_larger_than_other_bodies(make_shell: Any, bearer: str) -> None:  # noqa: ANN401
+    shell = await make_shell(media=MediaPolicy(max_bytes=2 << 20))
+    application = http.Application(shell.pod, "")
+    assert application.limit("POST", "/v1/messages") == http.MAX_BODY_BYTES + (2 << 20) * 4 // 3
+    assert application.limit("POST", "/v1/read") == application.limit("GET", "/v1/nothing") == http.MAX_BODY_BYTES
+    call = Caller(None, bearer, shell)
+    await call.connect()
+    body = msgspec.json.encode({"to": CONTACT, "media": {"kind": "document", "base64": bytes(2 << 20)}})
+    headers = {"authorization": f"Bearer {bearer}"}
+    assert (await http.Application(shell.pod, token_sha256(bearer))(Request("POST", "/v1/messages", {}, headers, body))).status == 200
+    assert len(shell.engine.outgoing[0].data) == 2 << 20
+
+
+async def test_a_full_budget_says_when_to_come_back(make_shell: Any, bearer: str) -> None:  # noqa: ANN401
+    shell = await make_shell(pacing=Pacing(messages_per_minute=1, burst=1))
+    await Caller(None, bearer, shell).connect()
+    application = http.Application(shell.pod, token_sha256(bearer))
+    request = Request("POST", "/v1/messages", {}, {"authorization": f"Bearer {bearer}"}, msgspec.json.encode(HELLO))
+    assert (await application(request)).status == 200
+    refused = await application(request)
+    error = msgspec.json.decode(refused.body, type=Error)
+    assert (refused.status, error.code) == (429, ErrorCode.PACING_LIMITED)
+    assert refused.headers == {"Retry-After": str(error.retry_after_seconds)}
+    assert 60 <= (error.retry_after_seconds or 0) <= 72
+
+
+async def test_typing_and_reading_are_passed_on(call: Caller) -> None:
+    await call.connect()
+    assert await call("POST", "/v1/activity", json={"to": "573009999999", "activity": "recording"}) == (
+        200,
+        {"to": CONTACT, "activity": "recording"},
+    )
+    call.shell.engine.on_news(
+        Received("m1", CONTACT, CONTACT, from_me=False, text="x", type="text", has_media=False, timestamp=1),
+    )
+    assert await call("POST", "/v1/read", json={"chat": "573009999999"}) == (200, {"ids": ["m1"]})
+    assert call.shell.engine.calls[1:] == [f"recording {CONTACT}", f"read {CONTACT} {CONTACT} m1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("/v1/activity", {"to": "573009999999"}, "activity"),
+        ("/v1/activity", {"to": "573009999999", "activity": "dancing"}, "$.activity"),
+        ("/v1/activity", {"to": "nobody", "activity": "paused"}, "to: 'nobody'"),
+        ("/v1/read", {}, "chat"),
+        ("/v1/read", {"chat": "nobody"}, "chat: 'nobody'"),
+        ("/v1/read", {"chat": "573009999999", "ids": []}, "ids: 0 of them"),
+        ("/v1/read", {"chat": "573009999999", "ids": ["x"] * 101}, "ids: 101 of them"),
+        ("/v1/read", {"chat": "573009999999", "more": 1}, "more"),
+    ],
+)
+async def test_what_is_no_activity_or_reading_is_refused(call: Caller, path: str, body: dict[str, Any], named: str) -> None:
+    await call.connect()
+    status, error = await call("POST", path, json=body)
+    assert (status, error["code"]) == (400, "bad_request")
+    assert named in error["message"]
 
 
 async def test_an_idempotency_key_of_absurd_length_is_refused(call: Caller) -> None:
