@@ -60,6 +60,10 @@ faults: faults-pod ## everything that is tested by breaking it, with fresh seeds
 faults-pod: venv ## kill a pod 100 times at random moments and check what WhatsApp and the backend saw; SEED=n replays one life
 	PYTHONPATH=tests/faults:tests/integration/pod:tests/emulator/src $(PYTHON) -m podhistory $(if $(SEED),--seed $(SEED),--kills $(KILLS))
 
+.PHONY: bench-pod
+bench-pod: venv ## what a session pod costs, beside a bare neonize script (40 minutes; FLAGS=--quick: 3)
+	$(PYTHON) tests/bench/pod_footprint.py $(FLAGS)
+
 .PHONY: lint
 lint: venv ## ruff, mypy, import-linter, generated files
 	$(VENV)/bin/ruff check .

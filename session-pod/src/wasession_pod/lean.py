@@ -27,6 +27,7 @@ UNUSED = (
     "neonize.proto.waMsgApplication",
     "neonize.utils.sticker",
     "phonenumbers",
+    "pickle",
     "PIL",
     "requests",
     "segno",
@@ -37,6 +38,9 @@ UNUSED = (
 
 SERVERS = ("gzip", "http.server", "prometheus_client.asgi", "socketserver", "urllib.error", "urllib.request", "wsgiref")
 """What prometheus_client imports to serve or push metrics by itself: 2.7 of its 3.2 MB."""
+
+HELPERS = ("ast", "typing_extensions")
+"""What asyncio's and msgspec's own imports have for rare cases: signatures of C functions, and older Pythons."""
 
 
 class _Later:

@@ -17,6 +17,7 @@ from waemulator.testing import EmulatorProcess
 from wasession_contract.podwire import Env, token, token_sha256
 
 HERE = Path(__file__).parent
+DOCKERFILE = HERE.parents[2] / "session-pod/Dockerfile"
 TOKEN = token(b"bench", "uid")
 CONTACT = "573009999999"
 WAIT_SECONDS = 60
@@ -181,7 +182,7 @@ class Pod:
         given = {Env.NAME: number, Env.NAMESPACE: "bench", Env.SESSION_ID: number, Env.UID: "uid", Env.POD_UID: "pod-uid"}
         given |= {Env.TOKEN_SHA256: token_sha256(TOKEN), Env.BACKEND_URL: fakes.url}
         given |= {Env.RECONNECT_INITIAL_DELAY_SECONDS: "1", Env.RECONNECT_MAX_DELAY_SECONDS: "1", Env.RECONNECT_MAX_ATTEMPTS: "0"}
-        self._environment = _environment(emulator) | given
+        self._environment = _environment(emulator) | image_environment(DOCKERFILE.read_text()) | given
 
     @property
     def pid(self) -> int:
@@ -232,6 +233,13 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def image_environment(dockerfile: str) -> dict[str, str]:
+    """What the image sets with `ENV`, but for the byte code, which a run writes for itself."""
+    lines = (line.split()[1:] for line in dockerfile.splitlines() if line.startswith("ENV "))
+    given = dict(pair.split("=", 1) for line in lines for pair in line)
+    return {key: value for key, value in given.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _environment(emulator: EmulatorProcess) -> dict[str, str]:

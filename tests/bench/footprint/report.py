@@ -64,7 +64,12 @@ def table(figures: Sequence[Figure]) -> str:
     """A Markdown table that reads well on a terminal too."""
     head = ["", "session pod", "bare neonize", "with lean imports", "goal", "met"]
     rows = [
-        [f"{each.metric} ({each.unit})", *map(_shown, (each.ours, each.bare, each.lean, each.goal)), _VERDICT[each.met]] for each in figures
+        [
+            f"{each.metric} ({each.unit})" if each.unit else each.metric,
+            *map(_shown, (each.ours, each.bare, each.lean, each.goal)),
+            _VERDICT[each.met],
+        ]
+        for each in figures
     ]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]

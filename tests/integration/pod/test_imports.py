@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import wasession_pod
 
 pytestmark = pytest.mark.integration
 
 NEVER_IN_A_POD = {
     "PIL",
     "aiohttp",
+    "ast",
     "bs4",
     "click",
     "concurrent.futures.process",
@@ -24,12 +28,14 @@ NEVER_IN_A_POD = {
     "multiprocessing",
     "neonize.ext.interactive_message",
     "phonenumbers",
+    "pickle",
     "pydantic",
     "pygments",
     "requests",
     "rich",
     "segno",
     "tqdm",
+    "typing_extensions",
     "unittest",
     "urllib.request",
     "urllib3",
@@ -39,10 +45,20 @@ NEVER_IN_A_POD = {
 }
 """Each costs 0.2 to 12 MB of memory in every pod: docs/explanation/performance.md."""
 
+# __main__ without the last line, which would run a session.
+START = (Path(wasession_pod.__file__).parent / "__main__.py").read_text().removesuffix("main()\n")
+
 
 def in_a_pod(*lines: str) -> object:
     """What `answer` is at the end of these lines, in a process that has imported what a pod imports."""
-    code = ["import json, os, sys", "import wasession_pod.main, wasession_pod.whatsapp", *lines, "sys.stderr.write(json.dumps(answer))"]
+    code = [
+        "import os, sys",
+        START,
+        "import wasession_pod.main, wasession_pod.whatsapp",
+        *lines,
+        "import json",
+        "sys.stderr.write(json.dumps(answer))",
+    ]
     code += ["sys.stderr.flush()", "os._exit(0)"]  # neonize's threads would keep it
     done = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
