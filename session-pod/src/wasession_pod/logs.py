@@ -6,6 +6,9 @@ log gets a descriptor of its own and descriptor 1 leads nowhere. Their DEBUG lin
 
 import logging
 import os
+from datetime import UTC, datetime
+
+import msgspec
 
 from wasession_contract.v1alpha1 import SessionState
 from wasession_pod.machine import State
@@ -25,11 +28,12 @@ class SessionLog:
     def say(self, sign: str, text: str, level: int = logging.INFO) -> None:
         """One line; control characters cannot break it."""
         line = f"{sign} [{self._id}] {text}"
-        self._log.log(level, "%s", line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line))
+        shown = line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line)
+        self._log.log(level, "%s", shown, extra={"session": self._id, "sign": sign, "text": text})
 
     def error(self, text: str) -> None:
         """A defect, with its stack trace for us."""
-        self._log.exception("❌ [%s] %s", self._id, text)
+        self._log.exception("❌ [%s] %s", self._id, text, extra={"session": self._id, "sign": "❌", "text": text})
 
 
 def set_up() -> None:
@@ -45,6 +49,12 @@ def set_up() -> None:
     for name in ("whatsmeow", "Whatsmeow", "neonize", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)  # text, images and documents need no ffmpeg
+
+
+def use_json() -> None:
+    """From now on a line is a JSON object."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_JsonFormatter())
 
 
 def hide(*secrets: str) -> None:
@@ -66,10 +76,28 @@ class _Formatter(logging.Formatter):
         self._ours = logging.Formatter("%(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self._ours.format(record) if record.name == "wasession_pod" else super().format(record)
-        for secret in _secrets:
-            line = line.replace(secret, "***")
-        return line
+        return _without_secrets(self._ours.format(record) if record.name == "wasession_pod" else super().format(record))
+
+
+class _JsonFormatter(logging.Formatter):
+    """`ts` (RFC 3339, UTC), `level`, `text`; of ours `session` and `sign`, of a library's lines `logger`; `error` with a stack trace."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        ts = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"ts": ts, "level": record.levelname.lower()}
+        if record.name == "wasession_pod":
+            line |= {key: getattr(record, key) for key in ("session", "sign", "text") if hasattr(record, key)}
+        else:
+            line |= {"logger": record.name, "text": record.getMessage()}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return msgspec.json.encode({key: _without_secrets(value) for key, value in line.items()}).decode()
+
+
+def _without_secrets(line: str) -> str:
+    for secret in _secrets:
+        line = line.replace(secret, "***")
+    return line
 
 
 def transition(before: State, after: State) -> tuple[str, str] | None:

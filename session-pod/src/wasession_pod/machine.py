@@ -40,11 +40,13 @@ RESTING = frozenset({SessionState.LOGGED_OUT, SessionState.REPLACED, SessionStat
 class State:
     """Everything that the machine knows.
 
-    Constant for a process are `policy`, the session's back-off, and `pairing_phone`: pair by a code for this phone, show no QR code.
+    Constant for a process are `policy`, the session's back-off; `pairing_phone`: pair by a code for this phone, show no QR
+    code; and `fresh_starts`: how many there were before this process.
     """
 
     policy: Reconnect
     pairing_phone: str | None = None
+    fresh_starts: int = 0
     at: SessionState = SessionState.STARTING
     account: Account | None = None
     qr: QR | None = None

@@ -36,6 +36,7 @@ class Carried(msgspec.Struct, frozen=True):
     """What a fresh start keeps."""
 
     attempts: int = 0
+    fresh_starts: int = 0
     last_disconnect: LastDisconnect | None = None
 
 
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 async def _run(arguments: argparse.Namespace) -> None:
     config = settings.load(os.environ, data_dir=arguments.data_dir, port=arguments.port)
+    if config.log_json:
+        logs.use_json()
     proxy = Proxy(config.proxy_url) if config.proxy_url else None
     if proxy:
         logs.hide(*proxy.secrets)
@@ -70,6 +73,7 @@ async def _run(arguments: argparse.Namespace) -> None:
         pairing_phone=config.pairing_phone,
         account=linked,
         attempts=carried.attempts,
+        fresh_starts=carried.fresh_starts,
         last_disconnect=carried.last_disconnect,
     )
 
@@ -124,5 +128,5 @@ def _fresh_start(state: State) -> NoReturn:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     logs.restore_stdout()
-    carried = msgspec.json.encode(Carried(state.attempts, state.last_disconnect)).decode()
+    carried = msgspec.json.encode(Carried(state.attempts, state.fresh_starts + 1, state.last_disconnect)).decode()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, CARRIED: carried})  # noqa: S606  itself

@@ -89,6 +89,8 @@ class Pod:
         events = Events(settings.session_id, Metadata(settings.namespace, settings.name), now_ms=now_ms)
         self._inbox = Inbox(journal, events, pending=settings.backend_url is not None, account=lambda: self._state.account)
         self.webhooks = Webhooks(() if self._problem else settings.webhooks, journal.outbox, self._log)
+        self._numbers = Numbers()
+        self._metrics = Metrics(self._numbers)
         self._engine = self._make(make_engine)
         self.sender = Sender(
             self._engine,
@@ -98,12 +100,11 @@ class Pod:
             pacer=Pacer(settings.pacing, journal.budget),
             not_ready=self._not_ready,
             own_jid=self._own_jid,
+            on_ack=self._numbers.acks.observe,
         )
         self.pairing = Pairing(self._engine, self._calls, apply=self._apply, state=lambda: self._state)
         self._backend = Backend(settings.backend_url, journal, self.sender, self._log, number=self._number, on_change=self._publish)
         self._reporter = Reporter(server, self._log, minor_seconds=settings.report_minor_seconds) if server else None
-        self._numbers = Numbers()
-        self._metrics = Metrics(self._numbers)
 
     def _make(self, make_engine: EngineMaker) -> Engine:
         if self._problem is None:
@@ -130,6 +131,10 @@ class Pod:
         numbers.report = self.report()
         numbers.sent, numbers.failed = self.sender.sent, self.sender.failed
         numbers.delivered, numbers.dropped = self._backend.delivered, self.journal.dropped
+        numbers.fresh_starts = self._state.fresh_starts
+        hooks = self.webhooks
+        numbers.webhooks_delivered, numbers.webhook_failures, numbers.webhooks_dead = hooks.delivered, hooks.failed_attempts, hooks.died
+        numbers.journal_bytes, numbers.webhook_backlog = self.journal.size(), hooks.backlog()
         numbers.status_writes = self._reporter.writes if self._reporter else 0
         return self._metrics.text()
 
@@ -206,6 +211,7 @@ class Pod:
         self._arm_timer()
         if (after.at is SessionState.CONNECTED) is not (before.at is SessionState.CONNECTED):
             self._last_activity = _now()
+            self._numbers.connects += after.at is SessionState.CONNECTED
             self._backend.wake()
             self._learn_name()
         self._publish()

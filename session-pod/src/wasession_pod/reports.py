@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
@@ -28,10 +29,30 @@ MINOR_SECONDS = 60.0
 REQUEST_SECONDS = 10.0
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 30.0
+MAX_WISH_SECONDS = 120
+USELESS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
+MINOR_JITTER = 0.25  # of the time that activity waits, so that the pods of an installation do not write at once
 
 
 class ReportError(Exception):
-    """The API server is away or refuses the patch."""
+    """The API server is away (`status` None) or refuses the patch; `retry_after`: its own wish, in seconds."""
+
+    def __init__(self, message: str, status: int | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+def wait_after(error: ReportError, failures: int, jitter: float) -> float:
+    """Seconds to wait after the so-manieth failure in a row; `jitter` (0 to 1) takes up to a half, but not of a wish of the API server.
+
+    404 (the object is gone, and this pod soon is too) and 403 (a right is missing) will not be mended by haste.
+    """
+    if error.retry_after is not None:
+        return min(error.retry_after, MAX_WISH_SECONDS) + jitter
+    hopeless = error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+    delay = MAX_DELAY_SECONDS if hopeless else min(FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, 10), MAX_DELAY_SECONDS)
+    return delay * (1 - jitter / 2)
 
 
 class ApiServer:
@@ -53,7 +74,9 @@ class ApiServer:
             self.close()  # a CA that was renewed is read again
             raise ReportError(str(error) or type(error).__name__) from None
         if answer.status >= 300:  # noqa: PLR2004  HTTP
-            raise ReportError(f"{answer.status} {answer.body[:300].decode(errors='replace')}")
+            wish = answer.headers.get("retry-after", "")
+            words = f"{answer.status} {answer.body[:300].decode(errors='replace')}"
+            raise ReportError(words, answer.status, int(wish) if wish.isascii() and wish.isdigit() else None)
 
     def close(self) -> None:
         """Close the connection."""
@@ -91,7 +114,7 @@ class Reporter:
         self._minor_seconds = minor_seconds
         self._newest: SessionReport | None = None
         self._written: SessionReport | None = None
-        self._written_at = 0.0
+        self._minor_due = 0.0
         self._changed = asyncio.Event()
         self.writes = 0
 
@@ -112,8 +135,9 @@ class Reporter:
                 failures += 1
                 if failures == 1:
                     self._log.say("⚠️", f"Estado no publicado en Kubernetes: {error}", logging.WARNING)
-                delay = min(FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10), MAX_DELAY_SECONDS)
-                await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311  jitter
+                if error.status in USELESS:
+                    self._written = self._newest  # the same again would be refused again; a change is tried
+                await asyncio.sleep(wait_after(error, failures, random.random()))  # noqa: S311  jitter
             except Exception:  # noqa: BLE001  the task's outermost loop
                 self._log.error("Publicación del estado")
                 await asyncio.sleep(MAX_DELAY_SECONDS)
@@ -129,7 +153,7 @@ class Reporter:
         """Return when a write is due."""
         while not self._has_major_change():
             self._changed.clear()
-            wait = self._written_at + self._minor_seconds - time.monotonic() if self._is_news() else None
+            wait = self._minor_due - time.monotonic() if self._is_news() else None
             if wait is not None and wait <= 0:
                 return
             try:
@@ -145,4 +169,5 @@ class Reporter:
             return
         await self._server.patch(report)
         self.writes += 1
-        self._written, self._written_at = report, time.monotonic()
+        self._written = report
+        self._minor_due = time.monotonic() + self._minor_seconds * random.uniform(1, 1 + MINOR_JITTER)  # noqa: S311  jitter

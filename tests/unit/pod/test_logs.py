@@ -1,11 +1,15 @@
 """Log lines: the original's form, one line each, and never the QR code."""
 
+import json
 import logging
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from wasession_contract.v1alpha1 import Reconnect, SessionState
+from wasession_pod import logs
 from wasession_pod.engine import Account, Connected, Disconnected, Faulted, QRShown, Scanned
 from wasession_pod.logs import SessionLog, transition
 from wasession_pod.machine import Event, State, step
@@ -43,3 +47,36 @@ def test_a_text_cannot_break_or_forge_a_line(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.INFO):
         SessionLog("cliente1").say("📨", "hola\n✅ [cliente2] falsa\r\x1b[2J")
     assert [record.getMessage() for record in caplog.records] == ["📨 [cliente1] hola ✅ [cliente2] falsa  [2J"]
+
+
+def formatted(capsys: pytest.CaptureFixture[str], log: Callable[[], None]) -> list[dict[str, str]]:
+    """What `log` writes as JSON lines, with the root logger as it was afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    handler = logging.StreamHandler(sys.stdout)
+    root.handlers[:], root.level = [handler], logging.INFO
+    try:
+        logs.use_json()
+        log()
+    finally:
+        root.handlers[:], root.level = before, level
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_json_lines_have_the_same_facts_in_fields(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_secrets", [])
+    logs.hide("s3cret", "")
+
+    def log() -> None:
+        SessionLog("cliente1").say("📨", "hola\ns3cret")
+        logging.getLogger("whatsmeow.Client").error("through http://ana:s3cret@proxy")
+        try:
+            int("s3cret")
+        except ValueError:
+            SessionLog("cliente1").error("Connect()")
+
+    ours, library, defect = formatted(capsys, log)
+    assert datetime.fromisoformat(ours.pop("ts")).tzinfo is UTC
+    assert ours == {"level": "info", "session": "cliente1", "sign": "📨", "text": "hola\n***"}
+    assert (library["logger"], library["text"]) == ("whatsmeow.Client", "through http://ana:***@proxy")
+    assert defect["error"].endswith("invalid literal for int() with base 10: '***'")

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from wasession_contract.v1alpha1 import BackendReport, BackendState, SessionReport, SessionState
 from wasession_pod import reports
 from wasession_pod.logs import SessionLog
-from wasession_pod.reports import ApiServer, Reporter, ReportError, api_server_url, major
+from wasession_pod.reports import ApiServer, Reporter, ReportError, api_server_url, major, wait_after
 
 pytestmark = pytest.mark.unit
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,12 +31,13 @@ class FakeServer:
         self.written: list[SessionReport] = []
         self.failures = 0
         self.tries = 0
+        self.status: int | None = None
 
     async def patch(self, report: SessionReport) -> None:
         self.tries += 1
         if self.failures:
             self.failures -= 1
-            raise ReportError("away")
+            raise ReportError("away", self.status)
         self.written.append(report)
 
 
@@ -109,6 +110,50 @@ async def test_while_the_api_server_is_away_the_newest_report_waits_and_catches_
     await until(lambda: server.written)
     assert [written.state for written in server.written] == [SessionState.CONNECTED]
     assert server.tries == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "seconds"),
+    [
+        (ReportError("away"), 1, 0.5),
+        (ReportError("away"), 3, 2),
+        (ReportError("away"), 99, 30),
+        (ReportError("conflict", 409), 1, 0.5),
+        (ReportError("no right", 403), 1, 30),
+        (ReportError("gone", 404), 1, 30),
+        (ReportError("too many", 429, retry_after=7), 1, 7),
+        (ReportError("too many", 429, retry_after=86400), 1, 120),
+        (ReportError("too many", 429), 1, 0.5),
+    ],
+)
+def test_each_refusal_has_its_wait(error: ReportError, failures: int, seconds: float) -> None:
+    assert wait_after(error, failures, 0.0) == seconds
+    assert seconds / 2 <= wait_after(error, failures, 0.999) <= seconds + 1
+
+
+async def test_what_the_schema_refuses_is_not_tried_again_but_the_next_change_is(reporter: Reporter, server: FakeServer) -> None:
+    server.failures, server.status = 1, 422
+    reporter.update(report(SessionState.RECONNECTING))
+    await until(lambda: server.tries)
+    reporter.update(report(SessionState.RECONNECTING, reported_at=NOW + timedelta(1)))
+    reporter.update(report(SessionState.CONNECTED))
+    await until(lambda: server.written)
+    assert ([written.state for written in server.written], server.tries) == ([SessionState.CONNECTED], 2)
+
+
+async def test_the_api_servers_wish_to_be_left_alone_is_read(tmp_path: Path) -> None:
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "7"})
+
+    (tmp_path / "token").write_text("first")
+    app = web.Application()
+    app.router.add_patch("/{path:.*}", refuse)
+    async with TestServer(app) as fake:
+        api = ApiServer(str(fake.make_url("")).rstrip("/"), "ns", "cliente1", tmp_path)
+        with pytest.raises(ReportError) as refused:
+            await api.patch(report())
+        api.close()
+    assert (refused.value.status, refused.value.retry_after) == (429, 7)
 
 
 def test_what_may_wait_is_not_major() -> None:
