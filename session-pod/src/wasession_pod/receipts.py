@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
 
 IDLE_SECONDS = 5.0  # a message of which no event comes for so long has none: whatsmeow kept it to itself
 EMPTY_SECONDS = 0.1  # a stanza may hold housekeeping and then a message, as two events
@@ -28,36 +28,42 @@ KEPT_IDS = 1000
 _log = logging.getLogger(__name__)
 
 
-class Decrypting(NamedTuple):
+@dataclass(frozen=True)
+class Decrypting:
     """The client begins to decrypt the next message."""
 
 
-class Telling(NamedTuple):
+@dataclass(frozen=True)
+class Telling:
     """The client is about to tell WhatsApp that it has message `id`."""
 
     id: str
 
 
-class Refusing(NamedTuple):
+@dataclass(frozen=True)
+class Refusing:
     """The client is about to tell WhatsApp that message `id` is no use to it; `asks`: and to ask its sender for it again."""
 
     id: str
     asks: bool
 
 
-class Asking(NamedTuple):
+@dataclass(frozen=True)
+class Asking:
     """The client is about to ask for message `id` again."""
 
     id: str
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True)
+class Asked:
     """WhatsApp has passed on that message `id` is wanted again."""
 
     id: str
 
 
-class Stale(NamedTuple):
+@dataclass(frozen=True)
+class Stale:
     """Message `id` of `sender` (a JID with the device) cannot be decrypted, because it was decrypted before."""
 
     id: str
@@ -242,7 +248,7 @@ class Ledger:
 
     def _ask(self, stale: Stale) -> None:
         if stale.id in self._asked:
-            _log.error("message %s of %s is lost: it was decrypted, not stored, and cannot be asked for again", *stale)
+            _log.error("message %s of %s is lost: it was decrypted, not stored, and cannot be asked for again", stale.id, stale.sender)
             self.receipts.stored(stale.id)
             return
         self._asked.add(stale.id)

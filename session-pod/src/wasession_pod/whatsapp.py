@@ -270,7 +270,7 @@ class NeonizeEngine:
         """On Go's thread, which waits for us, before the event that follows. Go says this of one client, because there is one."""
         entry = LogEntry.FromString(ctypes.string_at(data, size) if data and size > 0 else b"")
         line = entry.Message
-        if about := receipts.read(entry.Name, line):
+        if (about := receipts.read(entry.Name, line)) is not None:
             mine.heard(about)
         if entry.Level == "DEBUG":
             return

@@ -39,10 +39,9 @@ from wasession_contract.podwire import Env, token_sha256
 from wasession_contract.v1alpha1 import SessionReport, SessionState
 
 WRITERS = ("573100000001", "573100000002")
-READER = "573100000003"  # apart from the writers: whatsmeow does not lock a Signal session between sending and receiving (its issue 1095)
-CONTACTS = (*WRITERS, READER)
+READERS = ("573100000003", WRITERS[0])  # one caller writes to a writer: whatsmeow has a race there (its issue 1095)
+CONTACTS = (*WRITERS, READERS[0])
 REST_SECONDS = 40
-CALLERS = 2
 POLL_SECONDS = 0.02
 
 
@@ -131,7 +130,7 @@ class Life:
     async def _be_disturbed(self) -> None:
         calling = asyncio.Event()
         work = [asyncio.create_task(self._write(i, calling)) for i in range(len(WRITERS))]
-        work += [asyncio.create_task(self._ask(i, calling)) for i in range(CALLERS)]
+        work += [asyncio.create_task(self._ask(i, calling)) for i in range(len(READERS))]
         trouble = asyncio.create_task(self._make_trouble())
         try:
             for strike in self.schedule.strikes:
@@ -202,11 +201,11 @@ class Life:
         while not over.is_set():
             key = f"{self.schedule.seed}-{index}-{count}"
             count += 1
-            await self._send(key, f"call {key}", dice)
+            await self._send(READERS[index], key, f"call {key}", dice)
             await asyncio.sleep(dice.expovariate(1 / 0.2))
 
-    async def _send(self, key: str, text: str, dice: random.Random) -> None:
-        body = {"to": READER, "text": text}
+    async def _send(self, to: str, key: str, text: str, dice: random.Random) -> None:
+        body = {"to": to, "text": text}
         again = dice.random() < 0.3  # asks once more after the final answer, which must be the same
         try:
             async with asyncio.timeout(REST_SECONDS):
