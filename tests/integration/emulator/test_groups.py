@@ -33,7 +33,7 @@ def test_a_group_is_written_to_and_writes(emulator: EmulatorProcess, pair: Pair,
         sent = emulator.control.log(kind="message")[-1]
         assert (sent["group"], sent["text"]) == (group, text)
         assert {number: one["text"] for number, one in sent["decrypted"]["members"].items()} == {ALICE: text, BOB: text}
-        assert sent["decrypted"]["own_phone"]["text"] == text
+        assert (sent["decrypted"]["own_phone"]["text"], sent["decrypted"]["own_phone"]["enc"]) == (text, "skmsg")
         assert [one["MessageIDs"] for one in receipts] == [[sent["id"]]] * 2
 
     for sender, text in ((ALICE, "one"), (BOB, "two"), (ALICE, "three"), (OWNER, "from my phone")):
@@ -42,6 +42,8 @@ def test_a_group_is_written_to_and_writes(emulator: EmulatorProcess, pair: Pair,
         assert (got["text"], got["chat"], got["is_group"], got["from_me"]) == (text, group, True, sender == OWNER)
         assert sender in {got["sender"].partition("@")[0], got["sender_alt"].partition("@")[0]}
         emulator.control.wait_for(lambda one, id_=id_: one["kind"] == "receipt" and id_ in one["ids"])
+    assert [one for one in emulator.control.log(kind="receipt") if one["type"] == "retry"] == []
+    assert emulator.control.log(kind="undecryptable") == []
 
 
 def test_a_reply_in_a_group_and_read_receipts_there(emulator: EmulatorProcess, pair: Pair) -> None:

@@ -80,6 +80,14 @@ def test_the_client_gets_a_message_of_each_kind(emulator: EmulatorProcess, clien
     assert values(got["message"][field]) == values(message)
 
 
+@pytest.mark.parametrize("lid", [True, False])
+def test_the_client_hears_what_its_user_wrote_on_the_phone(emulator: EmulatorProcess, client: NeonizeProcess, lid: bool) -> None:  # noqa: FBT001
+    id_ = emulator.control.written_on_phone(OWNER, ALICE, "written on the phone", lid=lid)
+    got = client.wait_for("message", where=lambda one: one["id"] == id_)
+    assert (got["text"], got["from_me"]) == ("written on the phone", True)
+    assert got["chat"] == emulator.control.user(ALICE)["lid" if lid else "jid"]
+
+
 def test_a_message_of_the_same_id_is_delivered_twice(emulator: EmulatorProcess, client: NeonizeProcess) -> None:
     for text in ("first", "again"):
         assert emulator.control.incoming_message(ALICE, OWNER, {"conversation": text}, id_="3EB0TWICE", lid=False) == "3EB0TWICE"

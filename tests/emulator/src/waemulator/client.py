@@ -68,6 +68,10 @@ class ControlClient:
         """A contact writes to the account, or to a group of both; addressed by LID or by number; returns the message id."""
         return self._incoming("/incoming", {"from": sender, "to": to, "text": text, "lid": lid, "id": id_, "group": group})
 
+    def written_on_phone(self, number: str, to: str, text: str, *, lid: bool = True) -> str:
+        """The account's user writes to a contact on the phone, of which the account's own linked devices hear; returns the message id."""
+        return self._incoming("/incoming", {"from": number, "to": to, "text": text, "lid": lid, "echo": True})
+
     def incoming_message(
         self, sender: str, to: str, message: Record, *, lid: bool = True, id_: str | None = None, group: str | None = None
     ) -> str:

@@ -55,7 +55,8 @@ async def _deliver(context: Context, body: Body, message: "messages.Message") ->
     if group is not None:
         require_member(group, receiver)
         return _sent(context, receiver, await send_to_group(context, sender, group, message, id_))
-    id_ = await send_message(context, sender, receiver, message, by_lid=field(body, "lid", bool, True), id_=id_)
+    by_lid, echo = field(body, "lid", bool, True), field(body, "echo", bool, False)
+    id_ = await send_message(context, sender, receiver, message, by_lid=by_lid, id_=id_, echo=echo)
     return _sent(context, receiver, id_)
 
 

@@ -36,12 +36,22 @@ async def encrypt_for(context: Context, sender: Account, receiver: Account, devi
 
 
 async def send_message(
-    context: Context, sender: Account, receiver: Account, message: "messages.Message", *, by_lid: bool, id_: str | None = None
+    context: Context,
+    sender: Account,
+    receiver: Account,
+    message: "messages.Message",
+    *,
+    by_lid: bool,
+    id_: str | None = None,
+    echo: bool = False,
 ) -> str:
-    """A contact writes to the account; every linked device gets it. Returns the message id, a new one unless given."""
+    """A contact writes to the account; every linked device gets it. Returns the message id, a new one unless given.
+
+    With `echo` the sender's own linked devices get it too, as what their user wrote on the phone.
+    """
     id_ = id_ or new_message_id()
     context.mailbox.keep_outgoing(id_, Outgoing(sender.number, receiver.number, message.SerializeToString(), by_lid))
-    for device in receiver.linked():
+    for device in receiver.linked() + (sender.linked() if echo else []):
         await send_copy(context, id_, device)
     context.logbook.add("incoming", receiver.number, id=id_, sender=sender.number, devices=len(receiver.linked()))
     return id_
@@ -57,15 +67,28 @@ async def send_copy(context: Context, id_: str, device: Device) -> None:
         context.directory.get(device.key.number),
         context.groups.find(kept.recipient),
     )
+    message = messages.Message.FromString(kept.message)
     if group is not None:
         addressing = group.addressing(sender)
+    elif receiver is sender and kept.recipient != sender.number:
+        message, addressing = _echo(context, sender, kept)
     elif kept.by_lid:
         addressing = {"from_": sender.lid_jid, "sender_pn": sender.number_jid, "addressing_mode": "lid"}
     else:
         addressing = {"from_": sender.number_jid, "sender_lid": sender.lid_jid, "addressing_mode": "pn"}
-    message = messages.Message.FromString(kept.message)
     enc = await encrypt_for(context, sender, receiver, device, message)
     queue(context, device, message_stanza(id_, message, sender, [enc], addressing))
+
+
+def _echo(context: Context, sender: Account, kept: Outgoing) -> tuple["messages.Message", dict[str, str]]:
+    """What the phone tells its own linked devices of a message that was written on it, and the attributes of that stanza."""
+    chat = context.directory.get(kept.recipient)
+    to, other = (chat.lid_jid, chat.number_jid) if kept.by_lid else (chat.number_jid, chat.lid_jid)
+    message = messages.Message()
+    message.deviceSentMessage.destinationJid = to
+    message.deviceSentMessage.message.ParseFromString(kept.message)
+    own = {"from_": sender.lid_jid, "addressing_mode": "lid"} if kept.by_lid else {"from_": sender.number_jid, "addressing_mode": "pn"}
+    return message, own | {"recipient": to, ("peer_recipient_pn" if kept.by_lid else "peer_recipient_lid"): other}
 
 
 def message_stanza(id_: str, message: "messages.Message", sender: Account, encs: list[Node], addressing: dict[str, str]) -> Node:

@@ -9,8 +9,8 @@ from waemulator.errors import bad_request
 from waemulator.proto import json_format, messages
 
 WRAPPERS = (
-    "ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension", "documentWithCaptionMessage",
-    "lottieStickerMessage", "editedMessage",
+    "deviceSentMessage", "ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension",
+    "documentWithCaptionMessage", "lottieStickerMessage", "editedMessage",
 )  # fmt: skip
 """Fields that hold a whole message of their own."""
 TYPES = {
