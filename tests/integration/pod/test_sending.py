@@ -144,6 +144,7 @@ async def test_in_a_group_each_sender_learns_that_we_read(world: World) -> None:
     await world.control("wait_for", lambda record: record["kind"] == "receipt" and record["type"] == "read" and record["ids"] == [ids[1]])
     read = [record for record in await world.control("log", kind="receipt") if record["type"] == "read"]
     assert [(record["ids"], record["to"]) for record in read] == [([ids[0], ids[2]], group), ([ids[1]], group)]
+    assert all(record["participant"] for record in read), "in a group a receipt says whose messages it is for"
 
 
 async def test_the_pod_fetches_from_nobody_inside(make_world: Callable[..., World]) -> None:
@@ -207,6 +208,17 @@ async def test_the_pace_holds_over_a_restart_and_the_backend_waits_for_it(make_w
         await world.backend.sockets[0].send_json({"to": CONTACT, "message": text})
     await world.control("wait_for", lambda record: record["kind"] == "message" and record["text"] == "dos")
     assert (await world.sent_texts())[-2:] == ["uno", "dos"]
+
+
+async def test_a_message_that_whatsapp_refuses_is_named_so_and_frees_its_key(world: World) -> None:
+    await world.pair()
+    await world.control("fault", "refuse_message", OWNER, code=463)
+    body, key = {"to": CONTACT, "text": "Hola"}, {"Idempotency-Key": "pedido-1"}
+    status, error = await world.pod.post("/v1/messages", body, **key)
+    assert (status, error["code"]) == (422, "send_refused")
+    assert "463" in error["message"]
+    await world.control("fault", "clear")
+    assert (await world.pod.post("/v1/messages", body, **key))[0] == 200
 
 
 async def test_a_file_with_a_key_is_sent_once_however_often_it_is_asked_for(world: World) -> None:
