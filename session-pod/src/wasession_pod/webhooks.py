@@ -22,7 +22,7 @@ from wasession_pod.logs import SessionLog
 from wasession_pod.settings import Webhook
 from wasession_pod.verdicts import Dead, Delivered, Retry, Verdict
 from wasession_pod.web.client import Answer, Channel
-from wasession_pod.web.wire import TooLargeError, WebError
+from wasession_pod.web.wire import TooLargeError, WebError, parse
 
 REQUEST_ID_BYTES = 16
 PAUSE_SECONDS = 30.0  # after a failure of our own: the volume
@@ -143,6 +143,8 @@ class Webhooks:
                 assert_never(verdict)
 
     async def _post(self, hook: Webhook, letter: Letter, client: Client) -> Verdict:
+        if not _is_usable(hook.url):
+            return Dead("the webhook's URL is not usable: give it a host, and percent-encode what is not ASCII")
         request_id = os.urandom(REQUEST_ID_BYTES).hex()
         headers = verdicts.headers(letter.name, letter.body, request_id=request_id, now=self._now(), secret=hook.secret)
         outcome: int | str
@@ -163,6 +165,15 @@ class Webhooks:
         except WebError as error:
             outcome = str(error)
         return verdicts.judge(outcome, attempt=letter.attempts + 1, retry_after=retry_after, now=self._now(), jitter=self._jitter())
+
+
+def _is_usable(url: str) -> bool:
+    """Asked beforehand, because the error would name the whole URL, and that may hold a secret."""
+    try:
+        parse(url)
+    except WebError:
+        return False
+    return True
 
 
 def _host(url: str) -> str:

@@ -195,6 +195,20 @@ async def test_no_log_line_shows_more_of_a_url_than_its_host(world: World, caplo
     assert "word" not in caplog.text
 
 
+async def test_a_url_that_cannot_be_used_is_said_without_showing_it(caplog: pytest.LogCaptureFixture) -> None:
+    world, url = World(), "http://hook.example/ñ?token=secret"
+    world.webhooks = Webhooks([Webhook(url, ("message",))], world.journal.outbox, SessionLog("cliente1"), connect=world.receivers.connect)
+    world.webhooks.subscribe()
+    task = asyncio.create_task(world.webhooks.run())
+    world.put("1")
+    await world.until(lambda: world.webhooks.died)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert "percent-encode what is not ASCII" in world.webhooks.dead_letters()[0].last_error
+    assert "secret" not in caplog.text
+    assert world.receivers.requests == []
+
+
 async def test_a_volume_that_fails_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("wasession_pod.webhooks.PAUSE_SECONDS", 0.001)
     world.journal._database._db.execute("PRAGMA query_only = ON")
