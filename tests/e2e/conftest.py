@@ -18,6 +18,12 @@ from world import World
 ALLOWED = os.environ.get("WASESSION_CLUSTER_ALLOWED", "kind-wasession devcluster").split()
 """Contexts that tests may use with WASESSION_CLUSTER=current: they delete what they find in their namespace."""
 NAMESPACE = "wasession-e2e"
+WEBHOOK_SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "sample-webhook"},
+    "stringData": {"value": "a key of the tests"},
+}
 BACKEND_URL = "http://sample-backend:8080"
 
 
@@ -56,6 +62,7 @@ def installation(request: pytest.FixtureRequest, repo: Path, kubeconfig: Path) -
     there = Installation(kubeconfig, state, NAMESPACE, kubectl_path=request.config.option.kind_kubectl_bin)
     there.create_namespace()
     values = there.install_emulator()
+    there.kubectl("apply", "-f", "-", stdin=json.dumps(WEBHOOK_SECRET))
     there.install_backend()
     crd = "crds.enabled=" + ("false" if others_crd(there) else "true")
     settings = [f"settings.apiUrl={BACKEND_URL}", "settings.maxSessions=5", "settings.maxReconnectAttempts=0", crd]

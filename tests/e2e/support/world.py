@@ -153,6 +153,12 @@ class World:
             return None
         return answer
 
+    def webhook_events(self) -> list[Json]:
+        """What webhooks brought the backend, which takes only signed ones."""
+        answer = self._backend.get("/events")
+        answer.raise_for_status()
+        return list(answer.json()["events"])
+
     def texts_to(self, number: str, since: int = 0) -> list[str]:
         """Texts that the phone of `number` decrypted, at once or after it had asked for the message again (as phones do)."""
         again = {message["id"]: message["text"] for message in self.phones.log(since, kind="message_retried") if message["text"]}
