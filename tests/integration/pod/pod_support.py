@@ -163,7 +163,7 @@ class PodProcess:
         except aiohttp.ClientConnectionError:
             return None
 
-    async def session_where(self, fits: Callable[[SessionReport], bool], what: str) -> SessionReport:
+    async def session_where(self, fits: Callable[[SessionReport], bool], what: str, deadline: float = DEADLINE) -> SessionReport:
         """Wait until the report fits, and return it."""
 
         async def look() -> SessionReport | None:
@@ -171,7 +171,7 @@ class PodProcess:
             return report if report and fits(report) else None
 
         try:
-            report: SessionReport = await eventually(look, what)
+            report: SessionReport = await eventually(look, what, deadline)
         except AssertionError as error:
             raise AssertionError(f"{error}; now {await self.session()}; log:\n{self.log}") from None
         return report

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from disconnect_rows import ROWS, Row, linked_devices
+from disconnect_rows import ROWS, Row, clear, linked_devices, scanned_but
 from pod_support import CONTACT, World, eventually
 
 from waemulator.testing import EmulatorProcess
@@ -101,3 +101,27 @@ async def test_a_used_up_set_of_qr_codes_gives_a_new_one(make_world: Callable[..
         second = await world.pod.session_where(lambda report: report.qr not in {None, first.qr}, "another QR code")
         assert (second.reconnect_attempts, second.last_disconnect) == (0, None)
         assert len(await world.control("log", kind="register")) == 2
+
+
+async def test_a_scan_without_a_login_is_tried_anew_with_the_same_credentials(world: World) -> None:
+    await scanned_but("freeze")(world)
+    await world.pod.reaches(SessionState.CONNECTING)
+
+    def started_anew() -> bool:
+        return "🔄 [cliente1] Iniciando de nuevo" in world.pod.log
+
+    await eventually(started_anew, "the end of a login that stays silent", 75)
+    await clear(world)
+    assert (await world.pod.session_where(lambda report: report.state is SessionState.CONNECTED, "connected", 75)).number
+    assert len(await world.control("log", kind="register")) == 1, "no second QR code"
+
+
+def test_the_page_has_every_row() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "disconnects.md").read_text()
+    lines = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.replace("` until", " until").splitlines()]
+    rows = {cells[0]: cells[1:] for cells in lines if len(cells) == 6}
+    for row in ROWS:
+        state, code, credentials, end, _ = rows[row.name]
+        assert (state, code) == (row.state, str(row.code or ""))
+        assert credentials == ("kept" if row.kept else "wiped")
+        assert end == (f"{row.end} until a restart" if row.restarted else row.end)

@@ -1,6 +1,7 @@
 """The disconnect table, row by row: which code leads where, and that only WhatsApp's word wipes credentials."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,9 @@ def test_an_unknown_code_is_tried_again_and_wipes_nothing(code: int, words: str)
 
 def test_only_one_code_wipes_the_credentials() -> None:
     assert [code for code, row in TABLE.items() if row.follow is Follow.WIPE] == [401]
+
+
+def test_the_page_has_the_table() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "disconnects.md").read_text()
+    rows = [f"| {code} | {row.message} | {row.follow.name.capitalize()} |" for code, row in sorted(TABLE.items())]
+    assert [line for line in page.splitlines() if line.startswith(("| 4", "| 5"))] == rows
