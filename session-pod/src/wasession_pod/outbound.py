@@ -1,4 +1,4 @@
-"""What we send, as WhatsApp's protobuf: the opposite of `inbound`.
+"""What we send, as neonize takes it, and what its refusals mean: the opposite of `inbound`.
 
 Surprising: neonize has builders for media, but they want PIL, ffmpeg and libmagic, which a pod cannot afford, so the
 messages are put together here. A file goes to WhatsApp's media hosts first, encrypted under a key that only the message
@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from wasession_contract.podwire import MediaKind
+from wasession_contract.podwire import Activity, MediaKind
 from wasession_pod import lean, media
-from wasession_pod.engine import File, Outgoing, Quoted, Text
+from wasession_pod.engine import File, Outgoing, Quoted, Refusal, Text
 
 with lean.imports():
+    from neonize.proto.Neonize_pb2 import JID
     from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (
         AudioMessage,
         ContextInfo,
@@ -23,7 +24,7 @@ with lean.imports():
         Message,
         VideoMessage,
     )
-    from neonize.utils.enum import MediaType
+    from neonize.utils.enum import ChatPresence, ChatPresenceMedia, MediaType
 
 Upload = Callable[[bytes, MediaType], Any]
 
@@ -34,6 +35,31 @@ _TYPES = {
     MediaKind.VOICE: MediaType.MediaAudio,
     MediaKind.DOCUMENT: MediaType.MediaDocument,
 }
+
+ACTIVITIES = {
+    Activity.COMPOSING: (ChatPresence.CHAT_PRESENCE_COMPOSING, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT),
+    Activity.RECORDING: (ChatPresence.CHAT_PRESENCE_COMPOSING, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_AUDIO),
+    Activity.PAUSED: (ChatPresence.CHAT_PRESENCE_PAUSED, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT),
+}
+_SEND_ERRORS = (  # whatsmeow's words, lower case; the first that fits counts
+    ("no lid found", Refusal.NO_SUCH_RECIPIENT),
+    ("timed out waiting for message send response", Refusal.UNKNOWN),
+    ("websocket disconnected before", Refusal.UNKNOWN),
+    ("websocket not connected", Refusal.NOT_CONNECTED),
+    ("client is nil", Refusal.NOT_CONNECTED),
+    ("not logged in", Refusal.NOT_CONNECTED),
+)
+
+
+def address(jid: str) -> JID:
+    """A JID as neonize takes it."""
+    user, _, server = jid.partition("@")
+    return JID(User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False)
+
+
+def refusal(words: str) -> Refusal:
+    """What whatsmeow's words of a failed send say of the message."""
+    return next((refusal for part, refusal in _SEND_ERRORS if part in words.lower()), Refusal.REFUSED)
 
 
 def message(outgoing: Outgoing, upload: Upload) -> Message:

@@ -52,9 +52,9 @@ with lean.imports():
     from neonize._binder import ProxySettings, gocode
     from neonize.client import NewClient
     from neonize.exc import NeonizeError
-    from neonize.proto.Neonize_pb2 import JID, LOGGED_OUT, MAIN_DEVICE_GONE, LogEntry
+    from neonize.proto.Neonize_pb2 import LOGGED_OUT, MAIN_DEVICE_GONE, LogEntry
     from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
-    from neonize.utils.enum import ChatPresence, ChatPresenceMedia, ReceiptType
+    from neonize.utils.enum import ReceiptType
 
 LOCK_SECONDS = 10  # a call waits so long for the client's start or end, a message for the one before it
 STOP_SECONDS = 2  # stop() ended connect() within 0.3 s when measured
@@ -68,14 +68,6 @@ _LOGGED_OUT_CODES = {LOGGED_OUT: disconnects.LOGGED_OUT, MAIN_DEVICE_GONE: disco
 _SHOWN_BROWSER = SimpleNamespace(name="Chrome", value=1)  # WhatsApp checks that a code's client is a common browser, written so;
 _SHOWN_SYSTEM = SimpleNamespace(name="Linux")  # neonize's own enums would say "CHROME (LINUX)"
 _status = re.compile(r"status (\d{3})")
-_SEND_ERRORS = (  # whatsmeow's words, lower case; the first that fits counts
-    ("no lid found", Refusal.NO_SUCH_RECIPIENT),
-    ("timed out waiting for message send response", Refusal.UNKNOWN),
-    ("websocket disconnected before", Refusal.UNKNOWN),
-    ("websocket not connected", Refusal.NOT_CONNECTED),
-    ("client is nil", Refusal.NOT_CONNECTED),
-    ("not logged in", Refusal.NOT_CONNECTED),
-)
 
 _neonize_log = logging.getLogger("neonize.utils.log")
 _neonize_log.setLevel(logging.DEBUG)  # decides what Go hands over; `receipts` needs its lines. They hold the QR code, and go no further
@@ -173,10 +165,9 @@ class NeonizeEngine:
                 raise EngineError(Refusal.REFUSED, f"the upload took longer than {UPLOAD_SECONDS:g} s, so nothing was sent")
             with self._turn():
                 try:
-                    response = client.send_message(_address(to), content)
+                    response = client.send_message(outbound.address(to), content)
                 except NeonizeError as error:
-                    words = str(error)
-                    raise EngineError(next((r for part, r in _SEND_ERRORS if part in words.lower()), Refusal.REFUSED), words) from None
+                    raise EngineError(outbound.refusal(str(error)), str(error)) from None
         return Sent(response.ID, inbound.seconds(response.Timestamp))
 
     def pairing_code(self, phone: str) -> str:
@@ -193,14 +184,14 @@ class NeonizeEngine:
 
     def show_activity(self, to: str, activity: Activity) -> None:
         """Show the chat with `to` what we do."""
-        state, media = _ACTIVITIES[activity]
+        state, media = outbound.ACTIVITIES[activity]
         with self._connected_client() as client, _refusals():
-            client.send_chat_presence(_address(to), state, media)
+            client.send_chat_presence(outbound.address(to), state, media)
 
     def mark_read(self, chat: str, sender: str, ids: Sequence[str]) -> None:
         """Send read receipts."""
         with self._connected_client() as client, _refusals():
-            client.mark_read(*ids, chat=_address(chat), sender=_address(sender), receipt=ReceiptType.READ)
+            client.mark_read(*ids, chat=outbound.address(chat), sender=outbound.address(sender), receipt=ReceiptType.READ)
 
     def is_connected(self) -> bool:
         """Whether there is a socket; a silent one counts, until whatsmeow's ping fails."""
@@ -401,18 +392,6 @@ def _refusals(what: str = "") -> Iterator[None]:
         yield
     except NeonizeError as error:
         raise EngineError(Refusal.REFUSED, f"{what}{error}") from None
-
-
-def _address(jid: str) -> JID:
-    user, _, server = jid.partition("@")
-    return JID(User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False)
-
-
-_ACTIVITIES = {
-    Activity.COMPOSING: (ChatPresence.CHAT_PRESENCE_COMPOSING, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT),
-    Activity.RECORDING: (ChatPresence.CHAT_PRESENCE_COMPOSING, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_AUDIO),
-    Activity.PAUSED: (ChatPresence.CHAT_PRESENCE_PAUSED, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT),
-}
 
 
 def _account(device: Any) -> Account:  # noqa: ANN401  protobuf
