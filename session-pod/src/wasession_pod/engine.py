@@ -61,7 +61,7 @@ class Disconnected(msgspec.Struct, frozen=True):
 
 
 class Wedged(msgspec.Struct, frozen=True):
-    """The client does not stop: only a fresh start ends it."""
+    """The client does not stop, or its process has had enough of them: only a fresh start helps."""
 
 
 class Faulted(msgspec.Struct, frozen=True):

@@ -146,6 +146,12 @@ class PodProcess:
         stats = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
         return sum(fields[0] == "Z" and int(fields[1]) == self.process.pid for fields in stats)
 
+    def open_files(self, name: str) -> int:
+        """How often the pod's process has a file of this name open."""
+        assert self.process
+        links = (path.readlink() for path in Path(f"/proc/{self.process.pid}/fd").iterdir() if path.is_symlink())
+        return sum(link.name == name for link in links)
+
     async def terminate(self) -> int:
         assert self.process
         self.process.terminate()

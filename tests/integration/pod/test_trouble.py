@@ -9,6 +9,8 @@ from pod_support import CONTACT, OWNER, World, eventually
 from wasession_contract.podwire import Env
 from wasession_contract.v1alpha1 import SessionState
 
+CLIENTS = 10  # of `whatsapp`, which only a pod imports
+
 pytestmark = pytest.mark.integration
 
 
@@ -29,6 +31,23 @@ async def test_a_lost_connection_comes_back_and_nothing_is_lost(world: World) ->
     assert after.connected_since
     assert before.connected_since
     assert after.connected_since > before.connected_since
+
+
+async def test_many_lost_connections_leave_nothing_open(make_world: Callable[..., World]) -> None:
+    """Neonize never closes the database of a client; so many and no more share a process, and the session goes on in the next."""
+    world = make_world({Env.RECONNECT_INITIAL_DELAY_SECONDS: "1", Env.RECONNECT_MAX_DELAY_SECONDS: "1"})
+    await world.pair()
+    open_files = []
+    for _ in range(CLIENTS + 2):
+        mark = await world.control("mark")
+        await world.control("fault", "drop", OWNER)
+        await world.control("wait_for", lambda record: record["kind"] == "logged_in", since=mark)
+        await world.pod.reaches(SessionState.CONNECTED)
+        open_files.append(world.pod.open_files("whatsmeow.db"))
+    assert open_files[-1] < max(open_files) / 2
+    assert (await world.pod.reaches(SessionState.CONNECTED)).reconnect_attempts == 0
+    status, _ = await world.pod.post("/v1/messages", {"to": CONTACT, "text": "Sigo aquí"})
+    assert status == 200
 
 
 async def test_a_session_replaced_by_another_instance_stays_down(world: World) -> None:
