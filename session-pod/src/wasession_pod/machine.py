@@ -28,6 +28,7 @@ from wasession_pod.engine import (
 FIRST_QR_SECONDS = 60  # WhatsApp accepts the first QR code of a set for 60 s
 NEXT_QR_SECONDS = 20  # and each further one for 20 s
 SET_SECONDS = 160  # 60 + 5 * 20 s; then whatsmeow closes the connection, and a pairing code is no good any more either
+SHORTEST_SET_SECONDS = 15  # a set that ends sooner was cut: without back-off a WhatsApp that always cuts would be hammered
 QR_GRACE_SECONDS = 15  # without a new code so long after the last one expired, the set counts as used up
 LOGIN_SECONDS = 60  # scanned, or connecting again, but not logged in for so long: a lost attempt
 START_SECONDS = 60  # neither QR code nor login so long after the start: a lost attempt
@@ -192,8 +193,8 @@ def _engine(state: State, event: _Word, now: datetime, jitter: float) -> Step:
             return _qr_shown(state, code, now)
         case PairingCodeShown(code):
             return _pairing_code_shown(state, code, now), ()
-        case QRSetUsedUp():  # the connection held for the whole set, so earlier attempts are forgotten
-            return replace(_clear(state), at=SessionState.STARTING, attempts=0), (FreshStart(),)
+        case QRSetUsedUp():
+            return _set_used_up(state, now, jitter)
         case Scanned():
             return replace(_clear(state), at=SessionState.CONNECTING, wake_at=_after(now, LOGIN_SECONDS)), ()
         case Connected(account):
@@ -238,6 +239,13 @@ def _pairing_code_refused(state: State, refused: PairingCodeRefused, now: dateti
         return _rest(state, SessionState.FAILED, f"{words}; check spec.pairing.phoneNumber"), (Stop(),)
     last = LastDisconnect(code=refused.code or disconnects.CONNECTION_LOST, message=words, at=now)
     return _reconnect(replace(_clear(state), last_disconnect=last), now, jitter)
+
+
+def _set_used_up(state: State, now: datetime, jitter: float) -> Step:
+    if state.set_ends_at and now < _after(state.set_ends_at, SHORTEST_SET_SECONDS - SET_SECONDS):
+        cut = Disconnected(disconnects.CONNECTION_CLOSED, "connection closed while it waited to be paired")
+        return _disconnected(state, cut, now, jitter)
+    return replace(_clear(state), at=SessionState.STARTING, attempts=0), (FreshStart(),)
 
 
 def _disconnected(state: State, event: Disconnected, now: datetime, jitter: float) -> Step:

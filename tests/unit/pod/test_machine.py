@@ -74,7 +74,7 @@ def test_a_session_that_pairs_by_code_asks_for_one_at_the_first_qr_code_and_show
     assert (state.at, state.qr, effects) == (SessionState.AWAITING_SCAN, None, [])
     assert state.pairing_code
     assert (state.pairing_code.code, state.pairing_code.expires_at) == ("ABCD-EFGH", after(160))
-    assert play(QRSetUsedUp(), state=state)[1] == [FreshStart()]
+    assert step(state, QRSetUsedUp(), after(160), 0.0)[1] == (FreshStart(),)
     assert play(Woke(), state=state)[1] == [FreshStart()], "a set that ends in silence"
     assert play(Scanned(), state=state)[0].pairing_code is None
 
@@ -107,9 +107,15 @@ def test_a_phone_number_that_whatsapp_refuses_is_not_tried_again() -> None:
 
 
 def test_a_used_up_set_of_qr_codes_is_a_fresh_start() -> None:
-    state, effects = play(Started(), QRShown("a"), QRSetUsedUp())
-    assert effects == [Connect(), FreshStart()]
+    state, _ = play(Started(), QRShown("a"), state=State(policy=Reconnect(), attempts=3))
+    state, effects = step(state, QRSetUsedUp(), after(20), 0.0)
+    assert effects == (FreshStart(),)
     assert (state.qr, state.attempts) == (None, 0)
+
+
+def test_a_connection_cut_while_it_shows_a_qr_code_is_tried_again_after_the_back_off() -> None:
+    state, effects = play(Started(), QRShown("a"), QRSetUsedUp(), state=State(policy=Reconnect(), attempts=3))
+    assert (state.at, state.attempts, effects) == (SessionState.RECONNECTING, 4, [Connect(), Stop()])
 
 
 def test_a_set_of_qr_codes_that_ends_in_silence_is_a_fresh_start_too() -> None:

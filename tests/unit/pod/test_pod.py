@@ -8,8 +8,8 @@ import pytest
 
 from wasession_contract.podwire import SendRequest
 from wasession_contract.v1alpha1 import SessionState
-from wasession_pod import credentials
-from wasession_pod.engine import Account, Connected, Disconnected, NotStoredError, QRSetUsedUp, QRShown, Received
+from wasession_pod import credentials, machine, volume
+from wasession_pod.engine import Account, Connected, Disconnected, Faulted, NotStoredError, QRSetUsedUp, Received
 
 pytestmark = pytest.mark.unit
 CONTACT = "573009999999@s.whatsapp.net"
@@ -31,9 +31,32 @@ async def test_a_bad_setting_is_reported_and_nothing_connects(make_shell: Callab
 
 
 async def test_a_used_up_qr_set_replaces_the_process(shell: Any) -> None:  # noqa: ANN401
-    shell.engine.on_event(QRShown("a"))
     shell.engine.on_event(QRSetUsedUp())
     await shell.until(lambda: shell.fresh_starts)
+
+
+async def test_a_client_that_lost_the_connection_without_a_word_is_found(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    monkeypatch.setattr(machine, "CHECK_SECONDS", 0.01)
+    shell.engine.on_event(Connected(shell.engine.known))
+    await shell.until(lambda: "is_connected" in shell.engine.calls)
+    assert shell.pod.report().state is SessionState.CONNECTED
+    shell.engine.connected = False
+    await shell.until(lambda: shell.pod.report().state is SessionState.RECONNECTING)
+    assert shell.pod.report().last_disconnect.message == "the client lost the connection without saying so"
+
+
+async def test_a_volume_that_works_again_replaces_the_process(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    monkeypatch.setattr(machine, "HEAL_SECONDS", 0.01)
+    fails = [OSError("No space left on device")] * 2
+
+    def probe(_directory: object) -> None:
+        if fails:
+            raise fails.pop()
+
+    monkeypatch.setattr(volume, "probe", probe)
+    shell.engine.on_event(Faulted("the volume is full", heals=True))
+    await shell.until(lambda: shell.fresh_starts)
+    assert not fails
 
 
 async def test_unlinked_on_the_phone_stops_wipes_and_replaces_the_process_in_this_order(
