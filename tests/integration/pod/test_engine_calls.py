@@ -1,8 +1,6 @@
 """Calls of the engine with a stand-in for neonize's client: what surely was not sent, and what does not wait for what."""
 
-import gc
 import threading
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,17 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from neonize_here import whatsapp  # before neonize itself
 
+from neonize.exc import SendMessageError, UploadError  # isort: skip
 from wasession_contract.podwire import Activity, MediaKind
 from wasession_pod.engine import EngineError, File, Refusal, Text
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ResourceWarning)  # neonize leaves the pipes of its `uname` open
-    from neonize.exc import SendMessageError, UploadError
-
-    from wasession_pod import whatsapp
-
-    gc.collect()
 
 pytestmark = pytest.mark.integration
 CHAT = "573009999999@s.whatsapp.net"

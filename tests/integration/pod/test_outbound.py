@@ -1,20 +1,13 @@
 """What is sent, as WhatsApp's protobuf; here because importing neonize's classes loads its Go library."""
 
-import gc
-import warnings
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from neonize_here import outbound
 
 from wasession_contract.podwire import MediaKind
 from wasession_pod.engine import File, Quoted, Text
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ResourceWarning)  # neonize leaves the pipes of its `uname` open
-    from wasession_pod import outbound
-
-    gc.collect()
 
 pytestmark = pytest.mark.integration
 UPLOADED = SimpleNamespace(
