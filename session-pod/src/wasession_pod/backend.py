@@ -31,7 +31,7 @@ OPEN_SECONDS = 10
 FIRST_DELAY_SECONDS = 1.0
 MAX_DELAY_SECONDS = 30.0
 MAX_MESSAGE = 1 << 20  # characters
-MAX_REQUESTS = 1000  # requests of the backend that wait to be sent; then its socket is read no further
+MAX_REQUESTS = 1000  # requests of the backend that wait to be sent; reading its socket no further would hold up its pongs too
 
 
 class Delivery(msgspec.Struct, frozen=True, rename="camel"):
@@ -185,7 +185,7 @@ class Backend:
         while True:
             match frame := await socket.receive():
                 case Text(text):
-                    await self._take(text)
+                    self._take(text)
                 case Ponged(payload):
                     self._acknowledge(payload)
                 case Binary():
@@ -201,14 +201,17 @@ class Backend:
             self._pongs.set()
             self._on_change()
 
-    async def _take(self, text: str) -> None:
+    def _take(self, text: str) -> None:
         try:
             request = msgspec.json.decode(text, type=Request)
             to = jids.recipient(request.to)
         except (msgspec.DecodeError, ValueError) as error:
             self._log.say("⚠️", f"Mensaje del backend ignorado: {error}", logging.WARNING)
             return
-        await self._requests.put(SendRequest(to, request.message))
+        try:
+            self._requests.put_nowait(SendRequest(to, request.message))
+        except asyncio.QueueFull:
+            self._log.say("❌", f"Mensaje del backend para {to} no enviado: ya esperan {self._requests.qsize()}", logging.ERROR)
 
     async def _answer(self) -> None:
         """Send what the backend asked for, in order; the pacing is waited for. What waits outlives the socket that it came by."""

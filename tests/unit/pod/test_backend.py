@@ -185,6 +185,21 @@ async def test_what_the_backend_asked_for_outlives_its_socket_and_keeps_its_orde
     assert [text for _, text in world.sender.sent] == ["eins", "zwei", "drei"]
 
 
+async def test_a_backend_that_asks_for_too_much_loses_the_rest_and_not_its_deliveries(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.backend._requests = asyncio.Queue(2)
+    await until(lambda: world.fake.socket)
+    assert world.fake.socket
+    world.sender.gate.clear()
+    for number in range(4):
+        await world.fake.socket.send_json({"to": CHAT, "message": f"r{number}"})
+    world.record(message(1))
+    await until(lambda: world.journal.backlog() == 0)
+    assert [record.getMessage() for record in caplog.records if "ya esperan 2" in record.getMessage()]
+    assert world.fake.connections == 1
+
+
 @pytest.mark.parametrize(
     ("base", "url"),
     [
