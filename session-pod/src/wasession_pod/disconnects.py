@@ -1,9 +1,8 @@
 """Why a connection went and what follows: the disconnect table, as data.
 
 The codes are WhatsApp's own, or those that the original server used for things that WhatsApp gives no number to
-(408, 428, 440); `lastDisconnect` shows them as "<code>: <message>". Surprising: only 401 wipes the credentials, where the
-original also did so at 405 and at unknown 4xx; and nothing local (volume, database, setting) is in this table, so
-nothing local can wipe them.
+(408, 428, 440); `lastDisconnect` shows them as "<code>: <message>". Surprising: 405 keeps the credentials, which the
+original wiped, and nothing local (volume, database, setting) is in this table, so nothing local can wipe them.
 """
 
 from enum import Enum
@@ -64,10 +63,7 @@ TABLE: dict[int, Disconnect] = {
 
 
 def look_up(code: int) -> Disconnect:
-    """The row of `code`. A code that nobody knows is tried again, up to the limit of attempts, and wipes nothing.
-
-    The original wiped the credentials at every other 4xx; WhatsApp says 401 when they are worthless.
-    """
+    """The row of `code`. As the contract has it, another 4xx wipes and starts anew, anything else reconnects."""
     if row := TABLE.get(code):
         return row
-    return Disconnect("refused by WhatsApp" if 400 <= code < SERVER_ERROR else "disconnected", Follow.RECONNECT)  # noqa: PLR2004  4xx
+    return Disconnect("refused by WhatsApp", Follow.WIPE) if 400 <= code < SERVER_ERROR else Disconnect("disconnected", Follow.RECONNECT)  # noqa: PLR2004  4xx

@@ -48,13 +48,13 @@ def test_a_row_leads_where_the_design_says_and_the_reason_is_kept(code: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(404, "refused by WhatsApp"), (499, "refused by WhatsApp"), (501, "disconnected"), (0, "disconnected")]
+    ("code", "follow"), [(404, Follow.WIPE), (499, Follow.WIPE), (501, Follow.RECONNECT), (399, Follow.RECONNECT), (0, Follow.RECONNECT)]
 )
-def test_an_unknown_code_is_tried_again_and_wipes_nothing(code: int, words: str) -> None:
-    assert look_up(code) == (words, Follow.RECONNECT)
+def test_of_unknown_codes_only_a_4xx_wipes_the_credentials(code: int, follow: Follow) -> None:
+    assert look_up(code).follow is follow
 
 
-def test_only_one_code_wipes_the_credentials() -> None:
+def test_of_known_codes_only_one_wipes_the_credentials() -> None:
     assert [code for code, row in TABLE.items() if row.follow is Follow.WIPE] == [401]
 
 
