@@ -63,6 +63,8 @@ class Life:
         self._signs: dict[Phase, asyncio.Condition] = defaultdict(asyncio.Condition)
         self._sockets: list[web.WebSocketResponse] = []
         self._away = False
+        self._reads = asyncio.Event()  # the backend reads what it is sent
+        self._reads.set()
         self._pod: PodProcess
         self._since = 0
 
@@ -139,17 +141,21 @@ class Life:
         finally:
             calling.set()
             trouble.cancel()
-            await self._bring_back()
+            self._bring_back()
         await asyncio.gather(*work)
 
     async def _strike(self, strike: Strike) -> None:
+        if strike.held:
+            await asyncio.to_thread(self._control.fault, "hold_acks", self.number)
         if strike.phase is not Phase.CONNECTING:
             async with asyncio.timeout(60):
-                for _ in range(strike.nth):
+                for _ in range(1 if strike.held else strike.nth):  # the next one waits for its acknowledgement
                     async with self._signs[strike.phase]:
                         await self._signs[strike.phase].wait()
         await asyncio.sleep(strike.delay)
         await self._kill_and_start(strike.phase)
+        if strike.held:
+            await asyncio.to_thread(self._control.fault, "hold_acks", self.number, on=False)
 
     async def _kill_and_start(self, phase: Phase) -> None:
         self.kills.append(phase)
@@ -167,18 +173,29 @@ class Life:
                 self._steps.append(Dropped())
                 await asyncio.to_thread(self._control.fault, "drop", self.number)
                 continue
-            self._away = True
             self._steps.append(BackendLeft())
-            for socket in list(self._sockets):
-                if one.trouble is Trouble.BACKEND_LEAVES:
+            if one.trouble is Trouble.BACKEND_LEAVES:
+                self._away = True
+                for socket in list(self._sockets):
                     await socket.close()
-                elif socket._req and socket._req.transport:
-                    socket._req.transport.abort()
-            await asyncio.sleep(one.away)
-            await self._bring_back()
+                await asyncio.sleep(one.away)
+            else:
+                self._reads.clear()
+                await asyncio.sleep(one.away)
+                self._away = True
+                self._vanish()
+            self._bring_back()
 
-    async def _bring_back(self) -> None:
-        if self._away:
+    def _vanish(self) -> None:
+        for socket in self._sockets:
+            if socket._req and socket._req.transport:
+                socket._req.transport.abort()
+        self._sockets.clear()  # what was not read is lost
+        self._reads.set()
+
+    def _bring_back(self) -> None:
+        if self._away or not self._reads.is_set():
+            self._vanish()
             self._away = False
             self._steps.append(BackendCame())
 
@@ -238,10 +255,14 @@ class Life:
         self._steps.append(Opened())
         self._sockets.append(socket)
         async for frame in socket:
+            await self._reads.wait()
+            if socket not in self._sockets:
+                break
             told = json.loads(frame.data)
             self._steps.append(Delivered(told["phone"], told["message"]))
             await self._sign(Phase.DELIVERING)
-        self._sockets.remove(socket)
+        if socket in self._sockets:
+            self._sockets.remove(socket)
         return socket
 
     # The end.

@@ -11,13 +11,15 @@ from enum import StrEnum
 from podhistory.history import Phase
 
 PAIRING_KILLS = (0, 3)
-STRIKES = (6, 10)
+STRIKES = (8, 12)
+HELD = 0.5  # of the kills while sending: the message is out, and nobody knows
+HELD_DELAY = 0.2
 _DELAYS = {  # seconds after the phase's sign; chosen so that the kill falls before, into and after what follows the sign
     Phase.PAIRING: 1.2,
     Phase.CONNECTING: 2.0,
-    Phase.SENDING: 0.08,
-    Phase.RECEIVING: 0.03,
-    Phase.DELIVERING: 0.006,
+    Phase.SENDING: 0.02,
+    Phase.RECEIVING: 0.02,
+    Phase.DELIVERING: 0.004,
 }
 
 
@@ -25,17 +27,21 @@ class Trouble(StrEnum):
     """What else happens in the background."""
 
     DROP = "drop"
+    """WhatsApp cuts the connection."""
     BACKEND_LEAVES = "backend leaves"
-    BACKEND_VANISHES = "backend vanishes"
+    """The backend closes its socket."""
+    BACKEND_HANGS = "backend hangs"
+    """The backend reads no further; after a while its process is gone, and with it what it had not read."""
 
 
 @dataclass(frozen=True)
 class Strike:
-    """A SIGKILL `delay` seconds after the `nth` sign of `phase` from now."""
+    """A SIGKILL `delay` seconds after the `nth` sign of `phase` from now; `held`: WhatsApp acknowledges nothing meanwhile."""
 
     phase: Phase
     nth: int
     delay: float
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,10 +77,11 @@ def draw(seed: int) -> Schedule:
         pairing=tuple(_strike(dice, Phase.PAIRING) for _ in range(dice.randint(*PAIRING_KILLS))),
         strikes=tuple(_strike(dice, dice.choice(traffic)) for _ in range(dice.randint(*STRIKES))),
         disturbances=tuple(
-            Disturbance(dice.choice(list(Trouble)), dice.uniform(0.5, 3), dice.uniform(0.1, 1.5)) for _ in range(dice.randint(2, 5))
+            Disturbance(dice.choice(list(Trouble)), dice.uniform(0.5, 3), dice.uniform(0.1, 1.5)) for _ in range(dice.randint(3, 8))
         ),
     )
 
 
 def _strike(dice: random.Random, phase: Phase) -> Strike:
-    return Strike(phase, dice.randint(1, 4), dice.uniform(0, _DELAYS[phase]))
+    held = phase is Phase.SENDING and dice.random() < HELD
+    return Strike(phase, dice.randint(1, 4), dice.uniform(0, HELD_DELAY if held else _DELAYS[phase]), held)
