@@ -1,4 +1,4 @@
-"""The engine that is neonize (whatsmeow). With `outbound` the only module that imports it.
+"""The engine that is neonize (whatsmeow). With `outbound` and `losses` the only module that imports it.
 
 What neonize 0.5.2 needs, each learnt the hard way: one session per process; `get_me()` only while connected, else Go
 aborts the process; before pairing no event reaches Python and nothing but a new process ends `connect()`; a plain text
@@ -15,13 +15,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from wasession_contract.podwire import Activity
-from wasession_pod import credentials, disconnects, history, inbound, jids, lean, outbound, ratchets, receipts, volume, whatsmeow_log
+from wasession_pod import (
+    credentials,
+    disconnects,
+    history,
+    inbound,
+    jids,
+    lean,
+    losses,
+    outbound,
+    ratchets,
+    receipts,
+    volume,
+    whatsmeow_log,
+)
 from wasession_pod.clientlock import ClientLock
 from wasession_pod.engine import (
     UPLOAD_SECONDS,
@@ -52,7 +65,7 @@ with lean.imports():
     from neonize._binder import ProxySettings, gocode
     from neonize.client import NewClient
     from neonize.exc import NeonizeError
-    from neonize.proto.Neonize_pb2 import LOGGED_OUT, MAIN_DEVICE_GONE, LogEntry
+    from neonize.proto.Neonize_pb2 import LogEntry
     from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
     from neonize.utils.enum import ReceiptType
 
@@ -65,7 +78,6 @@ SILENT_LOSS_SECONDS = 2  # after a socket's error: its event comes within ms, an
 _OPTIONS = "?_foreign_keys=on&_journal_mode=WAL&_busy_timeout=5000&x="  # x= absorbs what neonize appends
 
 _LOCAL_FAULTS = ("database", "sqlite", "no space left", "read-only file system", "disk i/o", "permission denied")
-_LOGGED_OUT_CODES = {LOGGED_OUT: disconnects.LOGGED_OUT, MAIN_DEVICE_GONE: disconnects.LOCKED}  # all else: banned (406)
 _SHOWN_BROWSER = SimpleNamespace(name="Chrome", value=1)  # WhatsApp checks that a code's client is a common browser, written so;
 _SHOWN_SYSTEM = SimpleNamespace(name="Linux")  # neonize's own enums would say "CHROME (LINUX)"
 _status = re.compile(r"status (\d{3})")
@@ -271,7 +283,7 @@ class NeonizeEngine:
         self._verdict = whatsmeow_log.verdict(line, datetime.now(UTC)) or self._verdict
         if end := whatsmeow_log.end(line):
             self._say(self._generation, end)
-        elif volume.is_fault(line):
+        elif whatsmeow_log.local_fault(line):
             self._say(self._generation, Faulted(f"the credentials' database: {line}", heals=True))
         elif whatsmeow_log.socket_failed(line):
             check = threading.Timer(SILENT_LOSS_SECONDS, self._check_socket, (self._generation,))
@@ -289,8 +301,10 @@ class NeonizeEngine:
 
     def _say(self, generation: int, event: EngineEvent) -> None:
         """Pass an event on, unless its client was stopped meanwhile, or its log has told the same."""
+        if generation != self._generation:
+            return
         told, self._told = self._told, event.code if isinstance(event, Disconnected) else None
-        if generation == self._generation and (told is None or told != self._told):
+        if told is None or told != self._told:
             self._on_event(event)
 
     def _drain(self) -> None:
@@ -325,7 +339,7 @@ class NeonizeEngine:
         client.event(wa.MessageEv)(self._message)
         for event_type, read in {**_NEWS, wa.HistorySyncEv: self._history}.items():
             client.event(event_type)(self._teller(read))
-        for event_type, make in _DISCONNECTS.items():
+        for event_type, make in losses.LOSSES.items():
             on(event_type, make)
 
     def _connected(self, device: Any) -> Connected:  # noqa: ANN401  protobuf
@@ -357,29 +371,6 @@ class NeonizeEngine:
 
     def _ask_again(self, stale: receipts.Stale) -> None:
         self._say(self._generation, Disconnected(disconnects.CONNECTION_CLOSED, f"message {stale.id} has to be asked for again"))
-
-
-def _temporary_ban(event: Any) -> Disconnected:  # noqa: ANN401  protobuf
-    until = datetime.now(UTC) + timedelta(seconds=event.Expire) if event.Expire else None
-    return Disconnected(disconnects.TEMPORARILY_BANNED, until=until)
-
-
-def _login_refused(event: Any) -> Disconnected:  # noqa: ANN401  protobuf
-    """A refusal that whatsmeow has no event for; the number is only in the raw stanza."""
-    reason = next((attr.text or str(attr.integer) for attr in event.Raw.Attrs if attr.name == "reason"), "")
-    code = int(reason) if reason.isdigit() else disconnects.SERVER_ERROR
-    return Disconnected(code, f"login refused: {event.Message}" if event.Message else "")
-
-
-_DISCONNECTS: dict[type, Callable[[Any], Disconnected]] = {
-    wa.KeepAliveTimeoutEv: lambda _event: Disconnected(disconnects.CONNECTION_LOST, "no answer to the keep-alive ping"),
-    wa.StreamErrorEv: lambda event: Disconnected(disconnects.SERVER_ERROR, f"stream error {event.Code}"),
-    wa.StreamReplacedEv: lambda _event: Disconnected(disconnects.REPLACED),
-    wa.LoggedOutEv: lambda event: Disconnected(_LOGGED_OUT_CODES.get(event.Reason, disconnects.BANNED)),
-    wa.TemporaryBanEv: _temporary_ban,
-    wa.ClientOutdatedEv: lambda _event: Disconnected(disconnects.CLIENT_OUTDATED),
-    wa.ConnectFailureEv: _login_refused,
-}
 
 
 _NEWS: dict[type, Callable[[Any], News | None]] = {

@@ -1,4 +1,4 @@
-"""What whatsmeow tells only its log: why a login was refused or a stream ended. Pure.
+"""What whatsmeow tells only its log: why a login was refused or a stream ended, and that the volume fails. Pure.
 
 Surprising: neonize has no event for most of this, and for a refusal with a number that it does not know it even fails
 ("required field neonize.ConnectFailure.Reason not set"), so the words of the log are the only source of the number.
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from wasession_pod import disconnects
+from wasession_pod import disconnects, volume
 from wasession_pod.engine import Disconnected
 
 UNTOLD = "required field neonize."
@@ -43,6 +43,11 @@ def end(line: str) -> Disconnected | None:
 def socket_failed(line: str) -> bool:
     """Whether the line is that of a socket that cannot be read any more."""
     return line.startswith("Error reading from websocket")
+
+
+def local_fault(line: str) -> bool:
+    """Whether a line says that the volume fails; one that quotes a stanza does not count, for strangers write what is in there."""
+    return "<" not in line and volume.is_fault(line)
 
 
 def _refused(attributes: Mapping[str, str], now: datetime) -> Disconnected:

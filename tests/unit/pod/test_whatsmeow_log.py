@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from wasession_pod.engine import Disconnected
-from wasession_pod.whatsmeow_log import end, verdict
+from wasession_pod.whatsmeow_log import end, local_fault, socket_failed, verdict
 
 pytestmark = pytest.mark.unit
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,3 +37,14 @@ def test_a_login_refused_for_good_is_an_end() -> None:
 def test_a_failed_login_after_a_515_is_an_end() -> None:
     assert end("Failed to reconnect after 515 code: failed to dial") == Disconnected(515)
     assert end("Got 515 code, reconnecting...") is None
+
+
+def test_a_volume_that_fails_is_heard_but_not_from_a_stranger() -> None:
+    assert local_fault("Failed to store session: database or disk is full")
+    assert not local_fault('Unhandled stanza <message notify="database or disk is full"/>')
+    assert not local_fault("Failed to decrypt message: mismatching MAC")
+
+
+def test_a_socket_that_cannot_be_read_is_recognized() -> None:
+    assert socket_failed("Error reading from websocket: failed to get reader: failed to read frame header: EOF")
+    assert not socket_failed("Error sending close to websocket: EOF")
