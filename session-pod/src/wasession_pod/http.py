@@ -68,10 +68,10 @@ class Application:
             _log.exception("%s %s", request.method, request.path)
             return refuse(ErrorCode.INTERNAL, "a defect; the pod's log has the details")
 
-    def limit(self, method: str, path: str) -> int:
-        """The largest body of a call, in bytes."""
+    def limit(self, method: str, path: str, headers: Mapping[str, str]) -> int:
+        """The largest body of a call, in bytes. Who has no token is refused before a large one is read."""
         call, _ = find(method, path)
-        return call.max_body(self._session) if call else MAX_BODY_BYTES
+        return call.max_body(self._session) if call and self._is_authorized(headers) else MAX_BODY_BYTES
 
     def _is_authorized(self, headers: Mapping[str, str]) -> bool:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")

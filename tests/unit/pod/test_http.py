@@ -178,9 +178,11 @@ async def test_a_refused_send_frees_its_key_and_an_unknown_one_does_not(call: Ca
 
 async def test_a_file_may_be_larger_than_other_bodies(make_shell: Any, bearer: str) -> None:  # noqa: ANN401
     shell = await make_shell(media=MediaPolicy(max_bytes=2 << 20))
-    application = http.Application(shell.pod, "")
-    assert application.limit("POST", "/v1/messages") == http.MAX_BODY_BYTES + (2 << 20) * 4 // 3
-    assert application.limit("POST", "/v1/read") == application.limit("GET", "/v1/nothing") == http.MAX_BODY_BYTES
+    application = http.Application(shell.pod, token_sha256(bearer))
+    known = {"authorization": f"Bearer {bearer}"}
+    assert application.limit("POST", "/v1/messages", {}) == http.MAX_BODY_BYTES
+    assert application.limit("POST", "/v1/messages", known) == http.MAX_BODY_BYTES + (2 << 20) * 4 // 3
+    assert application.limit("POST", "/v1/read", known) == application.limit("GET", "/v1/nothing", known) == http.MAX_BODY_BYTES
     call = Caller(None, bearer, shell)
     await call.connect()
     body = msgspec.json.encode({"to": CONTACT, "media": {"kind": "document", "base64": bytes(2 << 20)}})

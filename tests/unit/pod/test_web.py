@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from waemulator import pki
 from wasession_pod.web import websocket
 from wasession_pod.web.client import Channel, request
-from wasession_pod.web.server import Request, Response, Server
+from wasession_pod.web.server import HEAVY_BYTES, Request, Response, Server
 from wasession_pod.web.websocket import Binary, Ponged, Text
 from wasession_pod.web.wire import TooLargeError, WebError, parse
 
@@ -30,7 +30,7 @@ async def echo(asked: Request) -> Response:
 
 @asynccontextmanager
 async def serving(handler: Callable[[Request], object] = echo, limit: int = 100) -> AsyncIterator[tuple[Server, int]]:
-    server = Server(handler, limit=lambda _method, _path: limit, refuse=lambda status, words: Response(status, words.encode()))  # type: ignore[arg-type]
+    server = Server(handler, limit=lambda _method, _path, _headers: limit, refuse=lambda status, words: Response(status, words.encode()))  # type: ignore[arg-type]
     port = await server.start("127.0.0.1", 0)
     yield server, port
     await server.close(0)
@@ -100,6 +100,29 @@ async def test_head_pipelining_and_expect_continue() -> None:
 async def test_what_is_no_usable_request_is_refused_and_the_connection_ends(data: bytes, status: bytes) -> None:
     async with serving() as (_, port):
         assert (await raw(port, data)).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_of_large_bodies_one_at_a_time_is_read_and_small_ones_pass_by() -> None:
+    at_work, let_go = 0, asyncio.Event()
+
+    async def slow(asked: Request) -> Response:
+        nonlocal at_work
+        if asked.body:
+            at_work += 1
+            assert at_work == 1
+            await let_go.wait()
+            at_work -= 1
+        return Response(200, str(len(asked.body)).encode())
+
+    large = b"x" * (HEAVY_BYTES + 1)
+    async with serving(slow, limit=2 * HEAVY_BYTES) as (_, port):
+        url = f"http://127.0.0.1:{port}/"
+        posts = [asyncio.create_task(request("POST", url, body=large, seconds=10)) for _ in range(3)]
+        while not at_work:  # noqa: ASYNC110  the deadline is the requests' own
+            await asyncio.sleep(0.005)
+        assert (await request("GET", url, seconds=10)).body == b"0"
+        let_go.set()
+        assert [answer.body for answer in await asyncio.gather(*posts)] == [str(len(large)).encode()] * 3
 
 
 async def test_a_handler_goes_on_when_its_caller_leaves() -> None:

@@ -1,14 +1,16 @@
 """The HTTP server: requests in, responses out, one handler for all of them.
 
 Surprising: a handler goes on when its caller hangs up, because a message that is being sent is sent; the answer is then
-written to nobody. The body's limit depends on the call, so the handler's owner is asked before the body is read.
+written to nobody. The body's limit depends on the call and the caller, so the handler's owner is asked before the body is
+read; and of large bodies one at a time is read and handled, because several would not fit into a pod's memory.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import h11
@@ -19,6 +21,7 @@ from wasession_pod.web.wire import CHUNK
 IDLE_SECONDS = 75.0  # a connection may wait so long for its next request: longer than clients keep theirs
 RECEIVE_SECONDS = 60.0  # a whole request, from its first byte
 LINGER_SECONDS = 2.0
+HEAVY_BYTES = 1 << 20
 LINGER_BYTES = 8 << 20
 _log = logging.getLogger(__name__)
 
@@ -47,8 +50,16 @@ class Response(msgspec.Struct, frozen=True):
 
 
 Handler = Callable[[Request], Awaitable[Response]]
-Limit = Callable[[str, str], int]
+Limit = Callable[[str, str, Mapping[str, str]], int]
 Refuse = Callable[[int, str], Response]
+
+
+class _Announced(NamedTuple):
+    """A request before its body; sizes in bytes, `body_bytes` at most `limit`."""
+
+    request: Request
+    limit: int
+    body_bytes: int
 
 
 class _RefusedError(Exception):
@@ -60,7 +71,7 @@ class _RefusedError(Exception):
 
 
 class Server:
-    """Serves `handler`. `limit(method, path)` is the largest body in bytes; `refuse(status, words)` the answer to what is no request."""
+    """Serves `handler`. `limit(method, path, headers)` is the largest body in bytes; `refuse(status, words)` answers what is no request."""
 
     def __init__(self, handler: Handler, *, limit: Limit, refuse: Refuse) -> None:
         self._handler = handler
@@ -69,6 +80,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._idle: set[asyncio.Task[None]] = set()
         self._busy: set[asyncio.Task[None]] = set()
+        self._heavy = asyncio.Semaphore(1)
         self._closing = False
 
     async def start(self, host: str | None, port: int) -> int:
@@ -118,9 +130,11 @@ class Server:
             self._idle.discard(task)
             self._busy.add(task)
             method = head.method.decode()
-            async with asyncio.timeout(RECEIVE_SECONDS):
-                request = await self._receive(protocol, reader, writer, head)
-            response = await self._handler(request)
+            announced = self._announced(head)
+            async with self._weight(announced.body_bytes):
+                async with asyncio.timeout(RECEIVE_SECONDS):
+                    request = await _receive(protocol, reader, writer, announced)
+                response = await self._handler(request)
         except h11.RemoteProtocolError as error:
             response, refused = self._refuse(error.error_status_hint, str(error)), True
         except _RefusedError as error:
@@ -132,25 +146,37 @@ class Server:
         self._idle.add(task)
         return protocol.our_state is h11.DONE and protocol.their_state is h11.DONE
 
-    async def _receive(
-        self, protocol: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: h11.Request
-    ) -> Request:
+    def _announced(self, head: h11.Request) -> _Announced:
+        method = head.method.decode()
         path, _, query = head.target.decode("latin-1").partition("?")
         headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
-        limit = self._limit(head.method.decode(), path)
-        if int(headers.get("content-length", "0")) > limit:
-            raise _RefusedError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has {headers['content-length']} bytes; this call takes {limit}"
-            )
-        if protocol.they_are_waiting_for_100_continue:
-            writer.write(protocol.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-        parts, size = [], 0
-        while isinstance(event := await _event(protocol, reader), h11.Data):
-            size += len(event.data)
-            if size > limit:
-                raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than the {limit} bytes that this call takes")
-            parts.append(bytes(event.data))
-        return Request(head.method.decode(), path, dict(parse_qsl(query, keep_blank_values=True)), headers, b"".join(parts))
+        limit = self._limit(method, path, headers)
+        body_bytes = limit if "transfer-encoding" in headers else int(headers.get("content-length", "0"))
+        if body_bytes > limit:
+            raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has {body_bytes} bytes; this call takes {limit}")
+        return _Announced(Request(method, path, dict(parse_qsl(query, keep_blank_values=True)), headers), limit, body_bytes)
+
+    @contextlib.asynccontextmanager
+    async def _weight(self, body_bytes: int) -> AsyncIterator[None]:
+        """Hold the place for a large body, if it is one."""
+        if body_bytes <= HEAVY_BYTES:
+            yield
+            return
+        async with self._heavy:
+            yield
+
+
+async def _receive(protocol: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, announced: _Announced) -> Request:
+    """The request with its body."""
+    if protocol.they_are_waiting_for_100_continue:
+        writer.write(protocol.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+    body = bytearray()
+    while isinstance(event := await _event(protocol, reader), h11.Data):
+        body += event.data
+        if len(body) > announced.limit:
+            words = f"the body is larger than the {announced.limit} bytes that this call takes"
+            raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
+    return msgspec.structs.replace(announced.request, body=bytes(body))
 
 
 async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
