@@ -7,7 +7,6 @@ backend wanted, what does the report say) is read from the state, never told.
 
 import asyncio
 import contextlib
-import os
 import random
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -141,10 +140,6 @@ class Pod:
     def is_alive(self) -> bool:
         """Whether no call to the client hangs for good; that the event loop runs is proven by the answer."""
         return not (self._calls.is_wedged() or self._life.is_wedged())
-
-    def is_ready(self) -> bool:
-        """Whether the volume can be written."""
-        return os.access(self._settings.data_dir, os.W_OK)
 
     async def logout(self) -> None:
         """Unlink the device at WhatsApp and wipe its credentials; nothing to do if none is linked. Raises SendError."""
