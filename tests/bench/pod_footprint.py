@@ -173,11 +173,11 @@ def growth(bench: Bench, messages: int, reconnects: int, settle: float) -> list[
 
 
 def _samples(bench: Bench, pod: Client, count: int, act: Callable[[int], None]) -> list[tuple[float, float]]:
-    """PSS at some 50 moments of `count` calls of `act`."""
+    """PSS at some 200 moments of `count` calls of `act`."""
     samples = []
     for number in range(count):
         act(number)
-        if number % max(count // 50, 1) == 0:
+        if number % max(count // 200, 1) == 0:
             samples.append((float(number), meters.memory(pod.pid).pss))
             bench.say(f"growth: {number} of {count}, {samples[-1][1]:.1f} MiB")
     return samples

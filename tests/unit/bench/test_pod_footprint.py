@@ -19,8 +19,9 @@ def test_growth_is_that_of_the_second_half() -> None:
     assert meters.growth(warming_up + leaking) == pytest.approx(0.1 * 49)
 
 
-def test_a_saw_tooth_is_no_growth() -> None:
-    assert abs(meters.growth([(float(n), 30.0 + n % 2) for n in range(100)])) < 0.1
+def test_the_saw_tooth_of_fresh_starts_is_no_growth() -> None:
+    for phase in range(10):
+        assert abs(meters.growth([(float(n), 47.0 + (n + phase) % 10) for n in range(200)])) < 1.0
 
 
 def test_a_goal_is_a_limit_or_a_ratio_to_the_bare_script() -> None:
