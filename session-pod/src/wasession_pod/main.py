@@ -64,9 +64,7 @@ async def _run(arguments: argparse.Namespace) -> None:
         logs.hide(*proxy.secrets)
     journal, config = _open_journal(config)
     carried = msgspec.json.decode(os.environ.pop(CARRIED, "{}"), type=Carried)
-    api_server = (
-        ApiServer(arguments.api_server, config.namespace, config.name, arguments.service_account_dir) if arguments.api_server else None
-    )
+    api_server = _api_server(arguments, config)
     linked = credentials.account(config.data_dir)
     state = State(
         policy=config.reconnect,
