@@ -10,7 +10,7 @@ import contextlib
 import random
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, NoReturn, assert_never
+from typing import Any, NoReturn
 
 from wasession_contract.podwire import ErrorCode
 from wasession_contract.v1alpha1 import SessionReport, SessionState
@@ -19,6 +19,7 @@ from wasession_pod.addresses import networks
 from wasession_pod.backend import Backend
 from wasession_pod.clientcalls import ClientCalls, NotBegunError
 from wasession_pod.disconnects import CONNECTION_LOST
+from wasession_pod.effects import Effects
 from wasession_pod.engine import (
     Disconnected,
     Engine,
@@ -31,11 +32,10 @@ from wasession_pod.engine import (
     NoEngine,
     NotStoredError,
     Received,
-    Wedged,
 )
 from wasession_pod.events import Events, Metadata, StatusPayload
 from wasession_pod.fetcher import Fetcher
-from wasession_pod.inbound import TEXT
+from wasession_pod.inbound import TEXT, backend_text
 from wasession_pod.inbox import Inbox
 from wasession_pod.jids import number_of
 from wasession_pod.journal import Journal, JournalError
@@ -50,7 +50,6 @@ from wasession_pod.view import session_report
 from wasession_pod.webhooks import Webhooks, now_ms
 
 NAME_SECONDS = (0.2, 0.5, 1, 2, 4, 8, 16, 30)  # the push name follows the login by some ms, or much later on a busy phone
-CLIENT_SECONDS = 60  # a client that takes longer to start or stop is replaced by a fresh start
 DRAIN_SECONDS = 2  # stopping: for sends under way, and again for the client; the pod has 5 s in all
 PRUNE_SECONDS = 3600  # what is too old goes even if nothing comes in
 
@@ -79,7 +78,6 @@ class Pod:
         self._loop = asyncio.get_running_loop()
         self._calls = ClientCalls()
         self._life = ClientCalls(1)  # start and stop, which must not wait behind calls that hang
-        self._effects: asyncio.Queue[machine.Effect] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._naming: asyncio.Task[None] | None = None
@@ -102,6 +100,17 @@ class Pod:
             on_ack=self._numbers.acks.observe,
         )
         self.pairing = Pairing(self._engine, self._calls, apply=self._apply, state=lambda: self._state)
+        self._effects = Effects(
+            self._engine,
+            self._calls,
+            self._life,
+            settings.data_dir,
+            self._log,
+            pairing=self.pairing,
+            post=self.post,
+            lost=self._lost_silently,
+            fresh_start=self._renew,
+        )
         self._backend = Backend(settings.backend_url, journal, self.sender, self._log, number=self._number, on_change=self._publish)
         self._reporter = Reporter(server, self._log, minor_seconds=settings.report_minor_seconds) if server else None
 
@@ -161,7 +170,7 @@ class Pod:
 
     def start(self) -> None:
         """Begin to work."""
-        self._spawn(self._carry_out())
+        self._spawn(self._effects.run())
         self._spawn(self._backend.run())
         self._spawn(self._keep_journal())
         if self._problem is None:  # else the list of webhooks may be wrong, and what waits for one that is missing would go
@@ -202,7 +211,7 @@ class Pod:
         if line := logs.transition(before, after):
             self._log.say(*line)
         for effect in effects:
-            self._effects.put_nowait(effect)
+            self._effects.put(effect)
         self._arm_timer()
         if (after.at is SessionState.CONNECTED) is not (before.at is SessionState.CONNECTED):
             self._last_activity = _now()
@@ -226,6 +235,14 @@ class Pod:
             self._fail(error)
         self.webhooks.wake()
 
+    def _lost_silently(self) -> None:
+        if self._state.at is SessionState.CONNECTED:
+            self._apply(Disconnected(CONNECTION_LOST, "the client lost the connection without saying so"))
+
+    def _renew(self) -> NoReturn:
+        self.journal.close()
+        self._fresh_start(self._state)
+
     def _arm_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
@@ -241,59 +258,6 @@ class Pod:
     def _fail(self, error: JournalError) -> None:
         if self._state.at is not SessionState.FAILED:
             self.post(Faulted(f"the journal on the volume fails: {error}", volume.is_fault(str(error))))
-
-    # Effects.
-
-    async def _carry_out(self) -> None:
-        while True:
-            effect = await self._effects.get()
-            try:
-                await self._do(effect)
-            except OSError as error:
-                self.post(Faulted(f"the volume fails: {error}", heals=True))
-            except Exception:  # noqa: BLE001  the task's outermost loop
-                self._log.error(f"{effect}")
-            finally:
-                self._effects.task_done()
-
-    async def _do(self, effect: machine.Effect) -> None:
-        match effect:
-            case machine.Connect():
-                await self._client_call(self._engine.connect)
-            case machine.Stop():
-                await self._client_call(self._engine.stop)
-            case machine.WipeCredentials():
-                credentials.wipe(self._settings.data_dir)
-            case machine.AskPairingCode(phone):
-                self._spawn(self.pairing.ask(phone))
-            case machine.CheckClient():
-                self._spawn(self._check_client())
-            case machine.ProbeVolume():
-                await self._probe_volume()
-            case machine.FreshStart():
-                self.journal.close()
-                self._fresh_start(self._state)
-            case _:
-                assert_never(effect)
-
-    async def _client_call(self, call: Callable[[], object]) -> None:
-        try:
-            await self._life.run(call, seconds=CLIENT_SECONDS)
-        except (TimeoutError, NotBegunError):
-            self.post(Wedged())
-
-    async def _check_client(self) -> None:
-        try:
-            lost = not await self._calls.run(self._engine.is_connected, seconds=CALL_SECONDS)
-        except (EngineError, TimeoutError, NotBegunError):
-            return  # it is busy; if it hangs, `is_alive` knows
-        if lost and self._state.at is SessionState.CONNECTED:
-            self._apply(Disconnected(CONNECTION_LOST, "the client lost the connection without saying so"))
-
-    async def _probe_volume(self) -> None:
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(volume.probe, self._settings.data_dir)
-            self.post(machine.VolumeWorks())
 
     # Messages.
 
@@ -313,7 +277,8 @@ class Pod:
             return
         if not message.from_me:
             self._numbers.received += 1
-            shown = message.text if self._settings.log_message_text or message.type != TEXT else f"({len(message.text)} caracteres)"
+            hidden = backend_text(message) if message.type != TEXT else f"({len(message.text)} caracteres)"
+            shown = message.text if self._settings.log_message_text else hidden
             self._log.say("📨", f"Mensaje de {number_of(message.sender)}: {shown}")
         self._last_activity = _now()
         self._backend.wake()

@@ -6,14 +6,13 @@ Surprising: the driver is the backend and the caller too, in one process, so tha
 import asyncio
 import contextlib
 import json
-import os
 import random
 from collections import defaultdict
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from pod_support import TOKEN, FakeApiServer, PodProcess, served
+from pod_support import FakeApiServer, PodProcess, pod_environment, served
 
 from podhistory.checker import is_final
 from podhistory.databases import DATABASES, soundness
@@ -35,7 +34,6 @@ from podhistory.history import (
 from podhistory.schedule import Schedule, Strike, Trouble
 from waemulator.client import ControlApiError, ControlClient
 from waemulator.testing import EmulatorProcess
-from wasession_contract.podwire import Env, token_sha256
 from wasession_contract.v1alpha1 import SessionReport, SessionState
 
 WRITERS = ("573100000001", "573100000002")
@@ -89,17 +87,7 @@ class Life:
         return self._pod.log
 
     def _make_pod(self, backend_url: str, status_url: str) -> PodProcess:
-        given = {
-            Env.NAME: "cliente1",
-            Env.NAMESPACE: "default",
-            Env.SESSION_ID: "cliente1",
-            Env.UID: "uid-1",
-            Env.POD_UID: "pod-uid-1",
-            Env.TOKEN_SHA256: token_sha256(TOKEN),
-            Env.BACKEND_URL: backend_url,
-        }
-        inherited = {key: value for key, value in os.environ.items() if "PROXY" not in key.upper()}
-        return PodProcess(self._directory, inherited | self._emulator.client_env() | given, status_url)
+        return PodProcess(self._directory, pod_environment(self._emulator, backend_url), status_url)
 
     # Linking.
 

@@ -1,6 +1,5 @@
 """A real session pod as a process, with real neonize, against the emulator; API server and backend are small fakes."""
 
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -8,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from waemulator.testing import EmulatorProcess
-from wasession_contract.podwire import Env, token_sha256
+from wasession_contract.podwire import Env
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages
-from pod_support import TOKEN, FakeApiServer, FakeBackend, PodProcess, World, served
+from pod_support import FakeApiServer, FakeBackend, PodProcess, World, pod_environment, served
 
 
 @pytest.fixture
@@ -33,17 +32,7 @@ async def make_world(tmp_path: Path, emulator: EmulatorProcess) -> AsyncIterator
     async with served(status.handle) as status_url, served(backend.handle) as backend_url:
 
         def make(environment: dict[Env, str] | None = None) -> World:
-            given = {
-                Env.NAME: "cliente1",
-                Env.NAMESPACE: "default",
-                Env.SESSION_ID: "cliente1",
-                Env.UID: "uid-1",
-                Env.POD_UID: "pod-uid-1",
-                Env.TOKEN_SHA256: token_sha256(TOKEN),
-                Env.BACKEND_URL: backend_url,
-            }
-            inherited = {key: value for key, value in os.environ.items() if "PROXY" not in key.upper()}
-            pod = PodProcess(tmp_path, inherited | emulator.client_env() | given | (environment or {}), status_url)
+            pod = PodProcess(tmp_path, pod_environment(emulator, backend_url) | (environment or {}), status_url)
             pods.append(pod)
             return World(emulator, status, backend, pod)
 

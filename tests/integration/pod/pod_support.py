@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from waemulator.testing import EmulatorProcess
-from wasession_contract.podwire import token
+from wasession_contract.podwire import Env, token, token_sha256
 from wasession_contract.v1alpha1 import SessionReport, SessionState
 
 OWNER = "573001234567"
@@ -103,6 +104,21 @@ async def served(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+def pod_environment(emulator: EmulatorProcess, backend_url: str) -> dict[str, str]:
+    """The environment of a session's pod that finds the emulator and a backend, and no other proxy."""
+    given = {
+        Env.NAME: "cliente1",
+        Env.NAMESPACE: "default",
+        Env.SESSION_ID: "cliente1",
+        Env.UID: "uid-1",
+        Env.POD_UID: "pod-uid-1",
+        Env.TOKEN_SHA256: token_sha256(TOKEN),
+        Env.BACKEND_URL: backend_url,
+    }
+    inherited = {key: value for key, value in os.environ.items() if "PROXY" not in key.upper()}
+    return inherited | emulator.client_env() | {str(key): value for key, value in given.items()}
 
 
 class PodProcess:

@@ -1,6 +1,7 @@
 """The shell: what the state machine's effects do to engine, files and process."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from wasession_pod.engine import Account, Connected, Disconnected, Faulted, NotS
 
 pytestmark = pytest.mark.unit
 CONTACT = "573009999999@s.whatsapp.net"
+ON_REQUEST = {"log_message_text": True}
 
 
 def message(number: int, **changes: Any) -> Received:  # noqa: ANN401  fields of Received
@@ -22,6 +24,20 @@ def message(number: int, **changes: Any) -> Received:  # noqa: ANN401  fields of
 
 async def test_it_connects_at_the_start(shell: Any) -> None:  # noqa: ANN401
     assert shell.engine.calls == ["connect"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "shown"),
+    [({}, "text", "(7 caracteres)"), ({}, "image", "[Imagen recibida]"), (ON_REQUEST, "text", "secreto"), (ON_REQUEST, "image", "secreto")],
+)
+async def test_what_a_message_says_is_logged_only_on_request(
+    make_shell: Callable[..., Awaitable[Any]], caplog: pytest.LogCaptureFixture, setting: dict[str, bool], kind: str, shown: str
+) -> None:
+    caplog.set_level(logging.INFO, "wasession_pod")
+    shell = await make_shell(**setting)
+    shell.engine.on_news(message(1, type=kind, text="secreto", has_media=kind == "image"))
+    await shell.until(lambda: "📨" in caplog.text)
+    assert caplog.messages[-1].endswith(f": {shown}")
 
 
 async def test_a_bad_setting_is_reported_and_nothing_connects(make_shell: Callable[..., Awaitable[Any]]) -> None:
