@@ -152,7 +152,7 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     caption: str | None = None
 
 
-class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
     """`POST /v1/messages`: `to` is digits with the country code, or a JID; `text` (not empty) or `media`, one of the two.
 
     `reply_to` is the id of a message of this chat that the journal holds.

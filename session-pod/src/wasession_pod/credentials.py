@@ -1,4 +1,9 @@
-"""The credentials on the volume: whatsmeow's SQLite file, which the pod itself only looks at or deletes."""
+"""The credentials on the volume: whatsmeow's SQLite file, which the pod itself only looks at or deletes.
+
+Surprising: it is looked at before the client opens it and never after. Python's SQLite and the client's are two copies in
+one process, whose locks do not keep them apart: the second one to open the file empties the index that the first one has
+mapped, and the process dies of a bus error (sqlite.org/howtocorrupt.html, 2.2.1).
+"""
 
 import contextlib
 import sqlite3

@@ -45,6 +45,9 @@ SERVER_ERROR = 500
 SERVICE_UNAVAILABLE = 503
 RESTART_REQUIRED = 515
 
+CLIENT_WIPES = frozenset({LOGGED_OUT, LOCKED, BANNED})
+"""At these the client itself deletes the credentials."""
+
 TABLE: dict[int, Disconnect] = {
     LOGGED_OUT: Disconnect("logged out, or unlinked on the phone", Follow.WIPE),
     TEMPORARILY_BANNED: Disconnect("account temporarily banned", Follow.BANNED),

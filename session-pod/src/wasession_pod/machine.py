@@ -39,7 +39,7 @@ RESTING = frozenset({SessionState.LOGGED_OUT, SessionState.REPLACED, SessionStat
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the machine knows.
+    """Everything that the machine knows. `linked`: the volume holds a device's credentials.
 
     Constant for a process are `policy`, the session's back-off; `pairing_phone`: pair by a code for this phone, show no QR
     code; and `fresh_starts`: how many there were before this process.
@@ -50,6 +50,7 @@ class State:
     fresh_starts: int = 0
     at: SessionState = SessionState.STARTING
     account: Account | None = None
+    linked: bool = False
     qr: QR | None = None
     pairing_code: PairingCode | None = None
     qr_count: int = 0
@@ -156,7 +157,10 @@ def step(state: State, event: Event, now: datetime, jitter: float) -> Step:  # n
             healed = state.at is SessionState.FAILED and state.wake_at is not None
             return (replace(_clear(state), at=SessionState.STARTING), (FreshStart(),)) if healed else (state, ())
         case Unlinked():
-            return replace(_rest(state, SessionState.LOGGED_OUT, "logged out on request"), account=None), (Stop(), WipeCredentials())
+            return _rest(_nobody(state), SessionState.LOGGED_OUT, "logged out on request"), (
+                Stop(),
+                WipeCredentials(),
+            )
         case AccountLearned(account):
             return (replace(state, account=account) if state.at is SessionState.CONNECTED else state), ()
         case Started():
@@ -196,10 +200,10 @@ def _engine(state: State, event: _Word, now: datetime, jitter: float) -> Step:
         case QRSetUsedUp():
             return _set_used_up(state, now, jitter)
         case Scanned():
-            return replace(_clear(state), at=SessionState.CONNECTING, wake_at=_after(now, LOGIN_SECONDS)), ()
+            return replace(_clear(state), at=SessionState.CONNECTING, linked=True, wake_at=_after(now, LOGIN_SECONDS)), ()
         case Connected(account):
             since = state.connected_since or now
-            connected = replace(_clear(state), at=SessionState.CONNECTED, account=account, attempts=0, connected_since=since)
+            connected = replace(_clear(state), at=SessionState.CONNECTED, account=account, linked=True, attempts=0, connected_since=since)
             return replace(connected, wake_at=_after(now, CHECK_SECONDS)), ()
         case Disconnected():
             return _disconnected(state, event, now, jitter)
@@ -215,10 +219,10 @@ def _qr_shown(state: State, code: str, now: datetime) -> Step:
     if state.pairing_phone:
         if not first:
             return replace(state, qr_count=count), ()
-        asking = replace(_clear(state), at=SessionState.STARTING, account=None, qr_count=count, set_ends_at=ends)
+        asking = replace(_nobody(state), at=SessionState.STARTING, qr_count=count, set_ends_at=ends)
         return replace(asking, wake_at=_after(now, START_SECONDS)), (AskPairingCode(state.pairing_phone),)
     expires = _after(now, FIRST_QR_SECONDS if first else NEXT_QR_SECONDS)
-    shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None, qr=QR(code=code, expires_at=expires))
+    shown = replace(_nobody(state), at=SessionState.AWAITING_SCAN, qr=QR(code=code, expires_at=expires))
     shown = replace(shown, pairing_code=state.pairing_code, qr_count=count, set_ends_at=ends)
     return replace(shown, wake_at=_after(expires, QR_GRACE_SECONDS)), ()
 
@@ -226,7 +230,9 @@ def _qr_shown(state: State, code: str, now: datetime) -> Step:
 def _pairing_code_shown(state: State, code: str, now: datetime) -> State:
     """Asked for by the session's spec it stands alone; asked for by a call it stands beside the QR code."""
     ends = state.set_ends_at or _after(now, SET_SECONDS)
-    shown = replace(_clear(state), at=SessionState.AWAITING_SCAN, account=None, pairing_code=PairingCode(code=code, expires_at=ends))
+    shown = replace(
+        _clear(state), at=SessionState.AWAITING_SCAN, account=None, linked=False, pairing_code=PairingCode(code=code, expires_at=ends)
+    )
     return replace(shown, qr=state.qr, wake_at=state.wake_at if state.qr else _after(ends, QR_GRACE_SECONDS))
 
 
@@ -257,12 +263,18 @@ def _disconnected(state: State, event: Disconnected, now: datetime, jitter: floa
         case Follow.RECONNECT:
             return _reconnect(lost, now, jitter)
         case Follow.WIPE:
-            return replace(lost, at=SessionState.STARTING, account=None, attempts=0), (Stop(), WipeCredentials(), FreshStart())
+            return replace(_nobody(lost), at=SessionState.STARTING, attempts=0), (
+                Stop(),
+                WipeCredentials(),
+                FreshStart(),
+            )
         case Follow.REPLACED:
             return _rest(lost, SessionState.REPLACED, words), (Stop(),)
         case Follow.BANNED:
             banned = _rest(lost, SessionState.BANNED, f"{words} until {event.until:%Y-%m-%dT%H:%M:%SZ}" if event.until else words)
-            return replace(banned, next_attempt_at=event.until, wake_at=event.until), (Stop(),)
+            return replace(banned, linked=event.code not in disconnects.CLIENT_WIPES, next_attempt_at=event.until, wake_at=event.until), (
+                Stop(),
+            )
         case Follow.FAILED:
             return _rest(lost, SessionState.FAILED, words), (Stop(),)
         case _:
@@ -302,6 +314,11 @@ def _woke(state: State, now: datetime, jitter: float) -> Step:  # noqa: PLR0911 
 def _clear(state: State) -> State:
     """Drop what belongs to the state that is being left."""
     return replace(state, qr=None, pairing_code=None, next_attempt_at=None, wake_at=None, connected_since=None, message=None)
+
+
+def _nobody(state: State) -> State:
+    """No device is linked."""
+    return replace(_clear(state), account=None, linked=False)
 
 
 def _rest(state: State, at: SessionState, message: str) -> State:

@@ -65,11 +65,11 @@ async def _run(arguments: argparse.Namespace) -> None:
     journal, config = _open_journal(config)
     carried = msgspec.json.decode(os.environ.pop(CARRIED, "{}"), type=Carried)
     api_server = _api_server(arguments, config)
-    linked = credentials.account(config.data_dir)
     state = State(
         policy=config.reconnect,
         pairing_phone=config.pairing_phone,
-        account=linked,
+        account=credentials.account(config.data_dir),
+        linked=credentials.exist(config.data_dir),
         attempts=carried.attempts,
         fresh_starts=carried.fresh_starts,
         last_disconnect=carried.last_disconnect,

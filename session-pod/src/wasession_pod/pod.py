@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from wasession_contract.podwire import ErrorCode
 from wasession_contract.v1alpha1 import SessionReport, SessionState
-from wasession_pod import credentials, logs, machine, volume
+from wasession_pod import logs, machine, volume
 from wasession_pod.addresses import networks
 from wasession_pod.backend import Backend
 from wasession_pod.clientcalls import ClientCalls, NotBegunError
@@ -152,7 +152,7 @@ class Pod:
 
     async def logout(self) -> None:
         """Unlink the device at WhatsApp and wipe its credentials; nothing to do if none is linked. Raises SendError."""
-        if self._state.at is SessionState.LOGGED_OUT or not credentials.exist(self._settings.data_dir):
+        if not self._state.linked:
             return
         if why := self._not_ready():
             raise SendError(ErrorCode.NOT_CONNECTED, f"{why}; the device can only be unlinked while it is connected")

@@ -225,11 +225,12 @@ class NeonizeEngine:
 
     def logout(self) -> None:
         """Unlink this device; whatsmeow deletes its credentials too."""
-        with self._connected_client() as client:
-            try:
+        with self._lock.alone(LOCK_SECONDS):  # another call would find the client without its account, at which Go ends the process
+            client = self._client
+            if client is None or not self._logged_in or not client.is_connected:
+                raise EngineError(Refusal.NOT_CONNECTED, "WhatsApp is not connected")
+            with _refusals():
                 client.logout()
-            except NeonizeError as error:
-                raise EngineError(Refusal.REFUSED, str(error)) from None
 
     @contextmanager
     def _connected_client(self) -> Iterator[_Client]:

@@ -86,6 +86,7 @@ def test_defaults_are_filled_in(api: client.CustomObjectsApi) -> None:
         "operatingMode": "Running",
         "pairing": {"method": "QR"},
         "reconnect": {"maxAttempts": 5, "initialDelaySeconds": 1, "maxDelaySeconds": 30},
+        "pacing": {"messagesPerMinute": 0, "burst": 5, "messagesPerDay": 0},
         "idle": {"timeoutSeconds": 1800, "policy": "Keep"},
         "backend": {},
         "storage": {"size": "1Gi", "accessMode": "ReadWriteOncePod", "reclaimPolicy": "Delete"},

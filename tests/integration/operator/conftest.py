@@ -41,7 +41,7 @@ def start_operator(kube: Kube, tmp_path: Path) -> Iterator[StartOperator]:
 
     yield start
     for operator in started:
-        assert operator.stop() in {0, 2, -9}, operator.log
+        assert operator.stop() in {0, 2, -9, -15}, operator.log  # -15: told to stop before it could listen
         assert "Traceback" not in operator.log, operator.log
         assert "573001234567" not in operator.log
 

@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 from wasession_contract.podwire import Error, ErrorCode, token_sha256
 from wasession_contract.v1alpha1 import Pacing, SessionState
 from wasession_pod import http
-from wasession_pod.engine import Connected, Disconnected, EngineError, QRShown, Received, Refusal
+from wasession_pod.engine import Connected, Disconnected, EngineError, QRShown, Received, Refusal, Scanned
 from wasession_pod.events import Event
 from wasession_pod.settings import MediaPolicy
 from wasession_pod.web.server import Request, Server
@@ -258,6 +258,8 @@ async def test_a_logout_without_a_linked_device_has_nothing_to_do(call: Caller) 
 
 async def test_a_logout_that_cannot_reach_whatsapp_keeps_the_credentials(call: Caller) -> None:
     call.shell.link()
+    call.shell.engine.on_event(Scanned())
+    await call.shell.until(lambda: call.shell.pod.report().state is SessionState.CONNECTING)
     status, error = await call("POST", "/v1/logout")
     assert (status, error["code"]) == (503, "not_connected")
     await call.connect()

@@ -262,6 +262,27 @@ def test_a_logout_by_us_wipes_and_stays_down() -> None:
     assert (state.at, state.account, effects) == (SessionState.LOGGED_OUT, None, [Connect(), Stop(), WipeCredentials()])
 
 
+@pytest.mark.parametrize(
+    ("events", "linked"),
+    [
+        ([Scanned()], True),
+        ([Connected(MARIA)], True),
+        ([Connected(MARIA), Disconnected(428)], True),
+        ([Connected(MARIA), Disconnected(402)], True),
+        ([Connected(MARIA), Disconnected(405)], True),
+        ([Connected(MARIA), Faulted("the volume is full")], True),
+        ([QRShown("a")], False),
+        ([Connected(MARIA), Disconnected(401)], False),
+        ([Connected(MARIA), Disconnected(403)], False),
+        ([Connected(MARIA), Disconnected(406)], False),
+        ([Connected(MARIA), Unlinked()], False),
+    ],
+)
+def test_whether_a_device_is_linked_is_known_without_looking_at_the_file(events: list[Event], linked: bool) -> None:  # noqa: FBT001
+    state, _ = play(Started(), *events)
+    assert state.linked is linked
+
+
 def test_a_local_fault_stays_down_and_wipes_nothing() -> None:
     state, effects = play(Started(), Connected(MARIA), Faulted("the volume is full"))
     assert (state.at, state.message, effects) == (SessionState.FAILED, "the volume is full", [Connect(), Stop()])
