@@ -61,7 +61,7 @@ faults-pod: venv ## kill a pod 100 times at random moments and check what WhatsA
 	PYTHONPATH=tests/faults:tests/integration/pod:tests/emulator/src $(PYTHON) -m podhistory $(if $(SEED),--seed $(SEED),--kills $(KILLS))
 
 .PHONY: bench-pod
-bench-pod: venv ## what a session pod costs, beside a bare neonize script (40 minutes; FLAGS=--quick: 3)
+bench-pod: venv ## what a session pod costs, beside a bare neonize script (20 minutes; FLAGS=--quick: 3)
 	$(PYTHON) tests/bench/pod_footprint.py $(FLAGS)
 
 .PHONY: lint
