@@ -81,11 +81,6 @@ class Backend:
         self._backlog = 0
         self.delivered = 0
 
-    @property
-    def enabled(self) -> bool:
-        """Whether messages wait for a backend at all."""
-        return self._url is not None
-
     def report(self) -> BackendReport:
         """State and backlog; the last backlog that was known while the journal fails, because that must be reported too."""
         if self._url:
