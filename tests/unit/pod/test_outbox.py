@@ -93,7 +93,7 @@ def test_dead_letters_are_listed_and_block_nobody(journal: Journal) -> None:
         DeadLetter("evt_1", "message", B, 1, "status 404", 50),
         DeadLetter("evt_1", "message", A, 1, "status 400", 60),
     ]
-    assert (outbox.dead_count(), outbox.backlog()) == (2, 2)
+    assert (len(outbox.dead_letters()), outbox.backlog()) == (2, 2)
     assert waiting(outbox, A) == ["evt_2"]
 
 

@@ -108,10 +108,6 @@ class Outbox:
         """How many deliveries are live."""
         return int(self._database.read("SELECT count(*) FROM deliveries WHERE dead_at IS NULL")[0][0])
 
-    def dead_count(self) -> int:
-        """How many dead letters there are."""
-        return int(self._database.read("SELECT count(*) FROM deliveries WHERE dead_at IS NOT NULL")[0][0])
-
     def prune_in(self, db: sqlite3.Connection, *, max_live: int, oldest: int) -> None:
         """Keep the newest `max_live` live deliveries of each webhook and MAX_DEAD dead letters, none from before `oldest` (seconds)."""
         stale = "event IN (SELECT seq FROM events WHERE at < ?)"
