@@ -26,8 +26,10 @@ from wasession_operator.admission import Admission
 from wasession_operator.cluster import Cluster
 from wasession_operator.decide import Policy
 from wasession_operator.errors import OperatorError, RetryableError, SettingError, TerminalError
+from wasession_operator.execute import Executor
 from wasession_operator.intake import Intake
 from wasession_operator.logout import log_out
+from wasession_operator.memory import Memories
 from wasession_operator.metrics import Metrics
 from wasession_operator.reconcile import Reconciler
 from wasession_operator.resources import Renderer
@@ -77,19 +79,33 @@ def assemble(chosen: Settings, cluster: Cluster, http: aiohttp.ClientSession) ->
     metrics = Metrics(store, lambda: len(queue), lambda: queue.failing)
     renderer = Renderer(chosen.template, chosen.device_name, chosen.backend_url, chosen.internal_key)
     policy = Policy(renderer.installation_hash(), chosen.cleanup_interval)
-    reconciler = Reconciler(
+    memories = Memories()
+    executor = Executor(
         cluster=cluster,
         store=store,
         queue=queue,
         admission=admission,
-        rollout=Rollout(chosen.rollout_max_unavailable),
         renderer=renderer,
-        policy=policy,
         metrics=metrics,
-        now=lambda: datetime.now(UTC),
+        memories=memories,
+        now=_now,
         log_out=lambda ip, token: log_out(http, ip, token, policy.logout_wait),
     )
+    reconciler = Reconciler(
+        store=store,
+        queue=queue,
+        admission=admission,
+        rollout=Rollout(chosen.rollout_max_unavailable),
+        policy=policy,
+        memories=memories,
+        executor=executor,
+        now=_now,
+    )
     return Operator(cluster, Intake(store, queue, admission, chosen.namespaces), reconciler, queue, metrics)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _serve(chosen: Settings) -> None:

@@ -8,8 +8,10 @@ import pytest
 from wasession_contract.v1alpha1 import WhatsAppSession
 from wasession_operator import judge
 from wasession_operator.admission import Admission
+from wasession_operator.execute import Executor, pod_back_off
+from wasession_operator.memory import Memories
 from wasession_operator.metrics import Metrics
-from wasession_operator.reconcile import NEWS_AFTER_SECONDS, Reconciler, pod_back_off
+from wasession_operator.reconcile import NEWS_AFTER_SECONDS, Reconciler
 from wasession_operator.rollout import Rollout
 from wasession_operator.store import SessionView, Store
 from wasession_operator.views import ClaimView, Key, PodView
@@ -61,17 +63,27 @@ async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: 
     store.sessions.put(SessionView.of(session))
     store.claims.put(claim)
     queue: WorkQueue[Key] = WorkQueue(timers.call_later, lambda: 1.0)
-    reconciler = Reconciler(
+    memories, admission = Memories(), Admission(0)
+    executor = Executor(
         cluster=cluster,  # type: ignore[arg-type]
         store=store,
         queue=queue,
-        admission=Admission(0),
-        rollout=Rollout(1),
+        admission=admission,
         renderer=None,  # type: ignore[arg-type]
-        policy=build.policy,
         metrics=Metrics(store, lambda: 0, lambda: 0),
+        memories=memories,
         now=now,
         log_out=None,  # type: ignore[arg-type]
+    )
+    reconciler = Reconciler(
+        store=store,
+        queue=queue,
+        admission=admission,
+        rollout=Rollout(1),
+        policy=build.policy,
+        memories=memories,
+        executor=executor,
+        now=now,
     )
     assert await reconciler.reconcile(claim.key) == NEWS_AFTER_SECONDS
     assert cluster.asked == 0, "not before its time"
