@@ -73,6 +73,7 @@ lint: venv ## ruff, mypy, import-linter, generated files
 	$(PYTHON) charts/generate.py --check
 	$(PYTHON) crds/reference.py --check
 	$(PYTHON) session-pod/reference.py --check
+	$(PYTHON) operator/reference.py --check
 	@! command -v gofmt >/dev/null || test -z "$$(gofmt -l devcluster | tee /dev/stderr)"
 	test ! -e operator/__init__.py  # it would shadow the standard library
 
@@ -86,6 +87,7 @@ generate: venv ## files that are made from other files
 	$(PYTHON) charts/generate.py
 	$(PYTHON) crds/reference.py
 	$(PYTHON) session-pod/reference.py
+	$(PYTHON) operator/reference.py
 
 .PHONY: images
 images: ## the four images, by Docker where there is one, else by devcluster

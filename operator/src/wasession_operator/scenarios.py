@@ -22,31 +22,57 @@ class Scenario(Enum):
     """The situations that a session can be in; one at a time."""
 
     TERMINATING = auto()
+    """Being deleted: the device is logged out, then pod, volume and finalizer go."""
     LOGOUT_FAILED = auto()
+    """Being deleted, and the device could not be unlinked; the deletion goes on. Unlink it on the phone."""
     SUSPENDED = auto()
+    """Without a pod, because `operatingMode` or the idle policy says so. The volume stays."""
     NOT_ADMITTED = auto()
+    """Over the installation's limit of sessions. Delete a session or raise the limit."""
     NAME_TAKEN = auto()
+    """A pod or volume of the session's name belongs to somebody else and is not touched. Remove it, or use another name."""
     REFUSED = auto()
+    """The API server refuses the pod or volume (quota, admission, an invalid field). The message is its own; it is tried again."""
     CREATING = auto()
+    """The first pod or its volume is being made."""
     REPLACING = auto()
+    """The pod is gone or going, and the next one follows."""
     POD_WAITING = auto()
+    """The pod cannot start yet: unschedulable, image or Secret missing, volume not bound. `PodReady` has the pod's own reason."""
     NODE_LOST = auto()
+    """The pod's node does not answer. No second pod is made while the first may still run. Look at the node."""
     CRASHING = auto()
+    """The container ends again and again. Look at its log."""
     OOM_KILLED = auto()
+    """The container went over its memory limit. Raise the limit."""
     SILENT = auto()
+    """The pod runs and does not answer its readiness probe."""
     STARTING = auto()
+    """The pod serves and has not reported yet."""
     AWAITING_SCAN = auto()
+    """A QR code or pairing code waits for the account's owner."""
     UNLINKED = auto()
+    """The device was unlinked on the phone; a new code waits."""
     CONNECTING = auto()
+    """Paired, logging in."""
     CONNECTED = auto()
+    """Logged in: messages come and go."""
     RECONNECTING = auto()
+    """The connection was lost; the message says which attempt is next and when."""
     GAVE_UP = auto()
+    """`reconnect.maxAttempts` attempts in a row failed. Restart the session to try again."""
     LOGGED_OUT = auto()
+    """Logged out by us, and staying down."""
     REPLACED = auto()
+    """Another process uses the same credentials. End it, then restart the session."""
     TEMPORARILY_BANNED = auto()
+    """WhatsApp refuses the account until the time in the message; then it is tried again."""
     BANNED = auto()
+    """WhatsApp refuses the account."""
     CLIENT_OUTDATED = auto()
+    """WhatsApp refuses this client's version. Install a newer release."""
     FAILED = auto()
+    """The pod gave up for a reason of its own (volume, database, setting), which is in the message."""
 
 
 class EventType(Enum):

@@ -42,6 +42,7 @@ def test_create_to_connected(kube: Kube, operator: OperatorProcess) -> None:
     assert kube.condition("cliente1", "Ready") == "True Connected"
     assert connected["spec"] == session["spec"]
     assert operator.metric("wasession_operator_actions_total") == 3
+    eventually(lambda: kube.events("Connected"), "the event, which follows the status")
     assert len(kube.events("Connected")) == 1
 
 
@@ -185,9 +186,10 @@ def test_a_foreign_pod_is_never_touched(kube: Kube, labels: dict[str, str]) -> N
     kube.create("cliente1")
     kube.wait_phase("cliente1", "Failed")
     assert kube.condition("cliente1", "PodReady") == "False NameTaken"
-    assert len(kube.events("NameTaken")) == 1
+    eventually(lambda: kube.events("NameTaken"), "the event, which follows the status")
     kube.delete("cliente1")
     kube.wait_gone("cliente1")
+    assert len(kube.events("NameTaken")) == 1
     after = kube.pod("cliente1")
     assert after
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]

@@ -251,11 +251,17 @@ ROWS: list[tuple[str, Case, str, str, str, str]] = [
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
 def test_situation(build: Build, row: tuple[str, Case, str, str, str, str]) -> None:
     _, case, phase, pod_ready, paired, connected = row
-    status = judge.status(case(build), build.now)
+    observed = case(build)
+    status = judge.status(observed, build.now)
     said = {one.type: f"{one.status} {one.reason}" for one in status.conditions}
     assert status.phase == phase
     assert (said["PodReady"], said["Paired"], said["Connected"]) == (pod_ready, paired, connected)
     assert said["Ready"] == said["Connected"]
+    assert said["Admitted"] == ("False SessionLimitReached" if connected == "False SessionLimitReached" else "True Admitted")
+    knows_of_the_backend = pod_ready == "True PodReady" and scenario(observed) not in {Scenario.STARTING, Scenario.TERMINATING}
+    assert said["BackendConnected"] == ("False BackendDisabled" if knows_of_the_backend else "Unknown PodNotReady")
+    generation = observed.session.metadata.generation
+    assert {status.observed_generation, *(one.observed_generation for one in status.conditions)} == {generation}
 
 
 def test_every_scenario_has_its_row_and_a_test_of_it(build: Build) -> None:
