@@ -53,6 +53,18 @@ REFUSED_AT_CREATION = [
     ({"webhooks": [{"url": "http://a", "events": ["call"]}]}, "spec.webhooks[0].events[0]", "supported values"),
     ({"webhooks": [{"url": "http://a", "events": []}]}, "spec.webhooks[0].events", "at least 1 items"),
     ({"proxy": {}}, "spec.proxy.secretRef", "Required value"),
+    ({"deviceName": "a\x00"}, "spec.deviceName", "should match"),
+    ({"backend": {"url": "http://a\x00"}}, "spec.backend.url", "should match"),
+    ({"webhooks": [{"url": "http://a\x07"}]}, "spec.webhooks[0].url", "should match"),
+    ({"webhooks": [{"url": "http://a", "secretRef": {"name": "A_b"}}]}, "spec.webhooks[0].secretRef.name", "should match"),
+    ({"proxy": {"secretRef": {"name": "a."}}}, "spec.proxy.secretRef.name", "should match"),
+    ({"proxy": {"secretRef": {"name": "a", "key": ".."}}}, "spec.proxy.secretRef.key", "should match"),
+    ({"proxy": {"secretRef": {"name": "a", "key": "a/b"}}}, "spec.proxy.secretRef.key", "should match"),
+    ({"storage": {"storageClassName": "Fast"}}, "spec.storage.storageClassName", "should match"),
+    *[
+        ({"restartedAt": moment}, "spec.restartedAt", "should match")
+        for moment in ("2026-01-01T00:00:00+99:99", "0000-01-01T00:00:00Z", "2026-01-01T00:00:00x5Z")
+    ],
     ({"restartedAt": "yesterday"}, "spec.restartedAt", "must be of type date-time"),
     ({"storage": {"size": "0Gi"}}, "spec.storage.size", "should match"),
     ({"storage": {"size": "lots"}}, "spec.storage.size", "should match"),
