@@ -98,7 +98,7 @@ class Renderer:
     def _environment(self, session: WhatsAppSession, extra: list[Manifest]) -> list[Manifest]:
         """Ours first, so that the template's may refer to them, and ours win."""
         ours = self._values(session)
-        entries: list[Manifest] = [{"name": name, "value": value} for name, value in ours.items()]
+        entries: list[Manifest] = [{"name": name, "value": _literally(value)} for name, value in ours.items()]
         entries.append({"name": str(Env.POD_UID), "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}})
         entries += _secrets(session.spec)
         taken = {entry["name"] for entry in entries}
@@ -169,6 +169,11 @@ def session_hash(spec: Spec) -> str:
     return _half(
         (spec.device_name, spec.backend.url, spec.pairing, spec.reconnect, spec.pacing, spec.webhooks, spec.proxy, spec.restarted_at)
     )
+
+
+def _literally(value: str) -> str:
+    """The kubelet puts variables in place of `$(NAME)` and takes `$$` for `$`; what a spec says is to arrive as it is."""
+    return value.replace("$", "$$")
 
 
 def _webhooks(spec: Spec) -> list[WebhookSetting]:

@@ -60,6 +60,12 @@ def test_the_pod_is_the_template_and_the_sessions_parts(build: Build) -> None:
     assert pod["spec"]["containers"][1] == DOCUMENT["spec"]["containers"][1]
 
 
+def test_what_a_spec_says_reaches_the_pod_without_the_kubelet_putting_variables_in(build: Build) -> None:
+    env = _env(build, deviceName="$(WASESSION_UID) for $$5", webhooks=[{"url": "http://a/$(WASESSION_UID)"}])
+    assert env["WASESSION_DEVICE_NAME"] == "$$(WASESSION_UID) for $$$$5"
+    assert "http://a/$$(WASESSION_UID)" in env["WASESSION_WEBHOOKS"]
+
+
 def test_the_environment_has_ours_first_and_ours_win(build: Build) -> None:
     env = _env(build, deviceName="Shop", pairing={"method": "Code", "phoneNumber": "573001234567"}, backend={"url": ""})
     assert env["WASESSION_NAME"] == "cliente1"
