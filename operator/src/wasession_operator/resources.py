@@ -195,11 +195,14 @@ def _half(value: object) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:_HALF]
 
 
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_UNITS = {unit: 1000**power for power, unit in enumerate(("", "k", "M", "G", "T", "P", "E"))} | {
+    f"{unit}i": 1024**power for power, unit in enumerate("KMGTPE", 1)
+}
+_MOST = 2**63 - 1  # the API server cuts what is larger down to this
 
 
 def size_in_bytes(quantity: str) -> int:
-    """A volume's size in bytes; 0 for what the schema would not take."""
-    number = quantity.rstrip("kKMGTi")
+    """A volume's size in bytes; 0 for what neither the schema takes nor the API server makes of it (`1024Ti` is `1Pi` to it)."""
+    number = quantity.rstrip("kKMGTPEi")
     unit = quantity[len(number) :]
-    return int(number) * _UNITS[unit] if number.isdigit() and unit in _UNITS else 0
+    return min(int(number) * _UNITS[unit], _MOST) if number.isdigit() and unit in _UNITS else 0

@@ -148,8 +148,11 @@ def test_the_claim_follows_the_spec_and_has_no_owner_under_retain(build: Build) 
     assert "storageClassName" not in retain["spec"]
 
 
-@pytest.mark.parametrize(("quantity", "size"), [("1Gi", 2**30), ("1500M", 1_500_000_000), ("5", 5), ("1.5Gi", 0), ("", 0), ("1Ei", 0)])
-def test_sizes(quantity: str, size: int) -> None:
+@pytest.mark.parametrize(
+    ("quantity", "size"),
+    [("1Gi", 2**30), ("1500M", 1_500_000_000), ("5", 5), ("1Pi", 2**50), ("2E", 2 * 10**18), ("1.5Gi", 0), ("", 0), ("1Zi", 0)],
+)
+def test_sizes_in_all_the_units_in_which_the_api_server_writes_them(quantity: str, size: int) -> None:
     assert resources.size_in_bytes(quantity) == size
 
 
