@@ -16,6 +16,7 @@ from wasession_contract.v1alpha1 import API_VERSION, KIND, SESSION_LABEL, TEMPLA
 POD_SUFFIX = "-session"
 CLAIM_SUFFIX = "-data"
 _WAITS_QUIETLY = frozenset({"ContainerCreating", "PodInitializing"})
+_MAIN = "session"
 _CRASH = "CrashLoopBackOff"
 _OOM = "OOMKilled"
 
@@ -37,7 +38,7 @@ class Trouble(Enum):
     CRASHING = "crashing"
     OOM_KILLED = "oom-killed"
     SILENT = "silent"
-    """It has started, and does not answer its readiness probe any more."""
+    """It was ready, runs on, and does not answer its readiness probe any more."""
     NODE_LOST = "node-lost"
 
 
@@ -76,6 +77,10 @@ class ClaimView:
     """Owned by some WhatsAppSession, or kept by Retain: without an owner, but with the session's label."""
     deleting: bool
     size: str
+    storage_class: str | None = None
+    """As the claim has it now, with the cluster's default filled in; None: the cluster has no default class."""
+    phase: str = ""
+    """`Pending`, `Bound` or `Lost`; empty in the moment of its creation."""
 
 
 class _Owner(msgspec.Struct, frozen=True, rename="camel"):
@@ -109,6 +114,7 @@ class _Condition(msgspec.Struct, frozen=True):
     status: str
     reason: str | None = None
     message: str | None = None
+    last_transition_time: datetime | None = msgspec.field(name="lastTransitionTime", default=None)
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -122,8 +128,13 @@ class _Terminated(msgspec.Struct, frozen=True, rename="camel"):
     message: str | None = None
 
 
+class _Running(msgspec.Struct, frozen=True, rename="camel"):
+    started_at: datetime | None = None
+
+
 class _ContainerState(msgspec.Struct, frozen=True):
     waiting: _Waiting | None = None
+    running: _Running | None = None
     terminated: _Terminated | None = None
 
 
@@ -142,6 +153,7 @@ class _PodStatus(msgspec.Struct, frozen=True, rename="camel"):
     message: str | None = None
     pod_ip: str | None = msgspec.field(name="podIP", default=None)
     conditions: tuple[_Condition, ...] = ()
+    init_container_statuses: tuple[_ContainerStatus, ...] = ()
     container_statuses: tuple[_ContainerStatus, ...] = ()
 
     def condition(self, kind: str) -> _Condition | None:
@@ -162,13 +174,19 @@ class _Requests(msgspec.Struct, frozen=True):
     requests: dict[str, str] = {}
 
 
-class _ClaimSpec(msgspec.Struct, frozen=True):
+class _ClaimSpec(msgspec.Struct, frozen=True, rename="camel"):
     resources: _Requests = _Requests()
+    storage_class_name: str | None = None
+
+
+class _ClaimStatus(msgspec.Struct, frozen=True):
+    phase: str = ""
 
 
 class _Claim(msgspec.Struct, frozen=True):
     metadata: _Metadata
     spec: _ClaimSpec = _ClaimSpec()
+    status: _ClaimStatus = _ClaimStatus()
 
 
 def key_of(session: WhatsAppSession) -> Key:
@@ -185,9 +203,9 @@ def pod_view(raw: Any) -> PodView | None:  # noqa: ANN401  JSON
     owner = pod.metadata.controller
     condition = pod.status.condition("Ready")
     deleting = pod.metadata.deletion_timestamp is not None
-    main = next((one for one in pod.status.container_statuses if one.name == "session"), _ContainerStatus(name="session"))
+    main = next((one for one in pod.status.container_statuses if one.name == _MAIN), _ContainerStatus(name=_MAIN))
     ready = condition is not None and condition.status == "True" and not deleting
-    trouble, reason, message = (Trouble.NONE, "", "") if ready else _trouble(pod.status, main)
+    trouble, reason, message = (Trouble.NONE, "", "") if ready else _trouble(pod.status, main, deleting=deleting)
     return PodView(
         key=key,
         uid=pod.metadata.uid,
@@ -207,12 +225,15 @@ def pod_view(raw: Any) -> PodView | None:  # noqa: ANN401  JSON
     )
 
 
-def _trouble(status: _PodStatus, main: _ContainerStatus) -> tuple[Trouble, str, str]:
+def _trouble(status: _PodStatus, main: _ContainerStatus, *, deleting: bool) -> tuple[Trouble, str, str]:  # noqa: PLR0911  one a case
     if _is_node_lost(status, main):
         return Trouble.NODE_LOST, "NodeLost", status.message or ""
-    waiting = main.state.waiting
-    if waiting and waiting.reason and waiting.reason != _CRASH and waiting.reason not in _WAITS_QUIETLY:
-        return Trouble.WAITING, waiting.reason, waiting.message or ""
+    if deleting:  # what it says from now on is about its end
+        return Trouble.NONE, "", ""
+    if (blocked := _blocked(status)) is not None:
+        return blocked
+    if _fell_silent(status, main):
+        return Trouble.SILENT, "", "the pod runs and does not answer its readiness probe"
     if ended := main.state.terminated or main.last_state.terminated:
         words = f"the container ended with exit code {ended.exit_code} ({ended.reason or 'no reason given'}), restart {main.restart_count}"
         kind = Trouble.OOM_KILLED if ended.reason == _OOM else Trouble.CRASHING
@@ -220,9 +241,25 @@ def _trouble(status: _PodStatus, main: _ContainerStatus) -> tuple[Trouble, str, 
     scheduled = status.condition("PodScheduled")
     if scheduled and scheduled.status == "False":
         return Trouble.WAITING, scheduled.reason or "Unschedulable", scheduled.message or ""
-    if status.phase == "Running" and main.started:
-        return Trouble.SILENT, "", "the pod does not answer its readiness probe"
     return Trouble.NONE, status.reason or "", status.message or ""
+
+
+def _blocked(status: _PodStatus) -> tuple[Trouble, str, str] | None:
+    """What the first container that cannot start waits for; a container beside the session's is named."""
+    for container in (*status.init_container_statuses, *status.container_statuses):
+        waiting = container.state.waiting
+        if waiting and waiting.reason and waiting.reason != _CRASH and waiting.reason not in _WAITS_QUIETLY:
+            place = "" if container.name == _MAIN else f"container {container.name}"
+            return Trouble.WAITING, waiting.reason, ": ".join(filter(None, (place, waiting.message)))
+    return None
+
+
+def _fell_silent(status: _PodStatus, main: _ContainerStatus) -> bool:
+    """It was ready since it last started: each start is followed by a moment in which the first answer is still to come."""
+    condition, running = status.condition("Ready"), main.state.running
+    if not (main.started and running and running.started_at and condition and condition.last_transition_time):
+        return False
+    return condition.last_transition_time > running.started_at
 
 
 def _is_node_lost(status: _PodStatus, main: _ContainerStatus) -> bool:
@@ -248,4 +285,6 @@ def claim_view(raw: Any) -> ClaimView | None:  # noqa: ANN401  JSON
         of_a_session=kept or (owner is not None and (owner.kind, owner.api_version) == (KIND, API_VERSION)),
         deleting=claim.metadata.deletion_timestamp is not None,
         size=claim.spec.resources.requests.get("storage", ""),
+        storage_class=claim.spec.storage_class_name,
+        phase=claim.status.phase,
     )
