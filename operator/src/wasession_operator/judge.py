@@ -11,11 +11,9 @@ import msgspec
 from wasession_contract.conditions import ConditionType, Reason
 from wasession_contract.names import pod_name
 from wasession_contract.v1alpha1 import BackendState, Condition, ConditionStatus, Phase, PodStatus, SessionState, Status
-from wasession_operator.messages import NOT_ADMITTED, message
+from wasession_operator.messages import MAX_MESSAGE, NOT_ADMITTED, message, with_mend
 from wasession_operator.observed import Belongs, Observed, belongs, condition, linked_by
 from wasession_operator.scenarios import FALSE, LOGGED_OUT_CODE, SERVES, TABLE, TRUE, UNKNOWN, EventType, Row, Scenario, scenario
-
-MAX_MESSAGE = 1024  # the schema takes 32,768; more than this helps nobody
 
 
 def status(observed: Observed, now: datetime, *, put_to_sleep: bool = False, logout_failure: str = "") -> Status:
@@ -96,7 +94,7 @@ def _pod_ready(row: Row, which: Scenario, observed: Observed, words: str) -> tup
     value, reason = row.pod_ready
     if which is Scenario.POD_WAITING and observed.pod:
         return value, observed.pod.reason or reason, words
-    return value, reason, "" if value is TRUE else words
+    return value, reason, with_mend(observed, observed.refusal) if value is TRUE else words  # serves, but something else is refused
 
 
 def _paired(observed: Observed) -> tuple[ConditionStatus, Reason | str, str]:

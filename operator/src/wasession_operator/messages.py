@@ -1,17 +1,18 @@
 """The words of a status for people: one message per scenario. Pure."""
 
+from wasession_contract import names
 from wasession_contract.conditions import ConditionType
+from wasession_operator import mends
 from wasession_operator.observed import Observed, condition
 from wasession_operator.scenarios import Scenario
 
+MAX_MESSAGE = 1024  # the schema takes 32,768; more than this helps nobody
 NOT_ADMITTED = "older sessions fill the installation's limit of sessions (MAX_SESSIONS); delete one, or raise the limit"
 
 _MESSAGES: dict[Scenario, str] = {
     Scenario.TERMINATING: "the session is being deleted",
     Scenario.NOT_ADMITTED: NOT_ADMITTED,
-    Scenario.CREATING: "the pod or its volume is being made",
     Scenario.REPLACING: "the old pod is going, the next one follows",
-    Scenario.NODE_LOST: "the pod's node does not answer",
     Scenario.STARTING: "the pod serves and has not reported yet",
     Scenario.AWAITING_SCAN: "scan the QR code or enter the pairing code on the phone",
     Scenario.UNLINKED: "the device was unlinked; scan the new QR code",
@@ -30,7 +31,6 @@ _ABOUT_THE_POD = frozenset(
         Scenario.CREATING,
         Scenario.REPLACING,
         Scenario.POD_WAITING,
-        Scenario.NODE_LOST,
         Scenario.CRASHING,
         Scenario.OOM_KILLED,
         Scenario.SILENT,
@@ -41,11 +41,11 @@ _IN_THE_PODS_WORDS = frozenset({Scenario.TEMPORARILY_BANNED, Scenario.BANNED, Sc
 
 def message(which: Scenario, observed: Observed, logout_failure: str = "") -> str:  # noqa: PLR0911  one a case
     """What to say about scenario `which`; never a phone number, never a QR code."""
-    report = observed.report
+    report, pod = observed.report, observed.pod
     if which in _IN_THE_PODS_WORDS and report and report.message:
-        return report.message
-    if which in _ABOUT_THE_POD and observed.pod and observed.pod.message:
-        return ": ".join(filter(None, (observed.pod.reason, observed.pod.message)))
+        return with_mend(observed, report.message)
+    if which in _ABOUT_THE_POD and pod and pod.message and not pod.deleting:
+        return with_mend(observed, ": ".join(filter(None, (pod.reason, pod.message))), _mend_of_a_crash(which, observed))
     match which:
         case Scenario.LOGOUT_FAILED:
             return _logout_failed(observed, logout_failure)
@@ -55,11 +55,40 @@ def message(which: Scenario, observed: Observed, logout_failure: str = "") -> st
             name = observed.session.metadata.name
             return f"a {observed.name_taken} of this session's name ({name}) belongs to somebody else; remove it, or use another name"
         case Scenario.REFUSED:
-            return observed.refusal
+            return with_mend(observed, observed.refusal)
+        case Scenario.CREATING:
+            name = observed.session.metadata.name
+            seen = f"kubectl describe pod {names.pod_name(name)} pvc {names.claim_name(name)}"
+            return f"the pod or its volume is being made; if that takes long, see {seen}"
+        case Scenario.NODE_LOST:
+            return _node_lost(observed)
         case Scenario.RECONNECTING:
             return _reconnecting(observed)
         case _:
             return _MESSAGES.get(which, "")
+
+
+def with_mend(observed: Observed, words: str, mend: str = "") -> str:
+    """`words`, cut to what a message may have, and behind them what to do; empty where there is nothing to say."""
+    mend = mend or mends.mend(words, observed.session, observed.claim)
+    return f"{words[: MAX_MESSAGE - len(mend) - 2]}; {mend}" if words and mend else words[:MAX_MESSAGE]
+
+
+def _mend_of_a_crash(which: Scenario, observed: Observed) -> str:
+    if which is Scenario.OOM_KILLED:
+        return "raise sessionPod.resources.limits.memory of the installation if it comes again"
+    if which is Scenario.CRASHING:
+        return f"see kubectl logs --previous {names.pod_name(observed.session.metadata.name)}"
+    return ""
+
+
+def _node_lost(observed: Observed) -> str:
+    """Only people can know whether a silent node still runs the pod."""
+    node = observed.pod.node if observed.pod else None
+    return (
+        f"the node {node} does not answer; the pod may still run there, so no second one is started. Bring the node back, or, if it is"
+        f" gone for good, kubectl delete node {node}: a minute later the pod is replaced"
+    )
 
 
 def _logout_failed(observed: Observed, why: str) -> str:

@@ -32,21 +32,21 @@ class Scenario(Enum):
     NAME_TAKEN = auto()
     """A pod or volume of the session's name belongs to somebody else and is not touched. Remove it, or use another name."""
     REFUSED = auto()
-    """The API server refuses the pod or volume (quota, admission, an invalid field). The message is its own; it is tried again."""
+    """The API server refuses the pod or volume (quota, Pod Security, rights). The message says why; it is tried again."""
     CREATING = auto()
     """The first pod or its volume is being made."""
     REPLACING = auto()
     """The pod is gone or going, and the next one follows."""
     POD_WAITING = auto()
-    """The pod cannot start yet: unschedulable, image or Secret missing, volume not bound. `PodReady` has the pod's own reason."""
+    """The pod cannot start yet: unschedulable, image or Secret missing, volume not bound. `PodReady` has the reason and the mend."""
     NODE_LOST = auto()
-    """The pod's node does not answer. No second pod is made while the first may still run. Look at the node."""
+    """The pod's node does not answer. No second pod is made while the first may still run. Bring it back, or delete the Node."""
     CRASHING = auto()
     """The container ends again and again. Look at its log."""
     OOM_KILLED = auto()
     """The container went over its memory limit. Raise the limit."""
     SILENT = auto()
-    """The pod runs and does not answer its readiness probe."""
+    """The pod was ready, runs on and does not answer its readiness probe any more."""
     STARTING = auto()
     """The pod serves and has not reported yet."""
     AWAITING_SCAN = auto()
@@ -101,7 +101,7 @@ TABLE: dict[Scenario, Row] = {
     Scenario.SUSPENDED: Row(Phase.SUSPENDED, (FALSE, Reason.SUSPENDED), (FALSE, Reason.SUSPENDED)),
     Scenario.NOT_ADMITTED: Row(Phase.PENDING, (FALSE, Reason.NOT_ADMITTED), (FALSE, Reason.SESSION_LIMIT_REACHED), _WARNING),
     Scenario.NAME_TAKEN: Row(Phase.FAILED, (FALSE, Reason.NAME_TAKEN), (FALSE, Reason.POD_NOT_READY), _WARNING),
-    Scenario.REFUSED: Row(Phase.PENDING, (FALSE, Reason.INVALID_SPEC), (FALSE, Reason.POD_NOT_READY)),
+    Scenario.REFUSED: Row(Phase.PENDING, (FALSE, Reason.REFUSED), (FALSE, Reason.POD_NOT_READY)),
     Scenario.CREATING: Row(Phase.PENDING, (FALSE, Reason.CREATING), (FALSE, Reason.POD_NOT_READY)),
     Scenario.REPLACING: Row(Phase.PENDING, (FALSE, Reason.REPLACING), (UNKNOWN, Reason.POD_NOT_READY)),
     Scenario.POD_WAITING: Row(Phase.PENDING, (FALSE, Reason.CREATING), (FALSE, Reason.POD_NOT_READY)),

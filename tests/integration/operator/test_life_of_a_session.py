@@ -272,7 +272,7 @@ def test_what_the_api_server_refuses_is_said_and_works_once_mended(kube: Kube, o
     kube.call("POST", kube.path("resourcequotas"), quota)
     eventually(lambda: "hard" in (kube.call("GET", kube.path("resourcequotas", "none")) or {}).get("status", {}), "the quota works")
     kube.create("cliente1")
-    eventually(lambda: kube.condition("cliente1", "PodReady") == "False InvalidSpec", "says so")
+    eventually(lambda: kube.condition("cliente1", "PodReady") == "False Refused", "says so")
     message = next(one["message"] for one in (kube.session("cliente1") or {})["status"]["conditions"] if one["type"] == "PodReady")
     assert "exceeded quota" in message, operator.log
     assert len(kube.events("Refused")) == 1

@@ -76,7 +76,7 @@ ROWS: list[tuple[str, Case, str, str, str, str]] = [
         "refused by the API server",
         lambda b: b.observed(b.session(), None, b.claim(), refusal="exceeded quota"),
         "Pending",
-        "False InvalidSpec",
+        "False Refused",
         "Unknown PodNotReady",
         "False PodNotReady",
     ),
@@ -332,6 +332,6 @@ def test_events_tell_transitions_only(build: Build) -> None:
     assert judge.event(Status(), connected) == (EventType.NORMAL, "Connected", "")
     assert judge.event(connected, connected) is None
     crashing = build.told(_pod_after_connected(trouble=Trouble.CRASHING, message="exit code 1")(build))
-    assert judge.event(connected, crashing) == (EventType.WARNING, "CrashLoop", "exit code 1")
+    assert judge.event(connected, crashing) == (EventType.WARNING, "CrashLoop", "exit code 1; see kubectl logs --previous cliente1-session")
     waiting = build.told(build.reporting(SessionState.AWAITING_SCAN))
     assert judge.event(connected, waiting) is None
