@@ -2,3 +2,5 @@
 
 `main` hears of changes from kopf, `decide` says what to do, `judge` what to tell, `reconcile` does it through `cluster`.
 """
+
+__version__ = "0.1.0"

@@ -27,6 +27,11 @@ class Admission:
     def __len__(self) -> int:
         return len(self._admitted)
 
+    @property
+    def waiting(self) -> int:
+        """Sessions that wait for a place."""
+        return len(self._waiting)
+
     def admits(self, session: WhatsAppSession) -> bool:
         """Whether `session` has a place."""
         return not self.limit or session.metadata.uid in self._admitted

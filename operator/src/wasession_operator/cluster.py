@@ -6,6 +6,7 @@ generated client's models of 10,000 pods would cost most of a start.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -33,6 +34,10 @@ HTTP_ERROR, HTTP_UNAUTHORIZED, HTTP_NOT_FOUND, HTTP_CONFLICT, HTTP_GONE, HTTP_TO
 PODS, CLAIMS = "pods", "persistentvolumeclaims"
 _T = TypeVar("_T")
 
+Meter = Callable[[str, str, str, float], None]
+"""`(verb, resource, code, seconds)` of a request; the code is `none` where no answer came."""
+_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
+
 
 class _ListMetadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str = "0"
@@ -55,11 +60,12 @@ _refusal = msgspec.json.Decoder(_Refusal)
 class Cluster:
     """The API server. `open` first."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, meter: Meter) -> None:
         self._api = api
+        self._meter = meter
 
     @classmethod
-    async def open(cls) -> "Cluster":
+    async def open(cls, meter: Meter = lambda *_: None) -> "Cluster":
         """Connect as the pod's ServiceAccount, or by KUBECONFIG outside a cluster. Raises SettingError."""
         configuration = client.Configuration()
         try:
@@ -71,7 +77,7 @@ class Cluster:
             raise SettingError(f"KUBECONFIG={os.environ.get('KUBECONFIG', '')!r}: cannot be used: {error}") from error
         configuration.retries = False  # the work queue tries again, with its own back-off
         configuration.connection_pool_maxsize = CONNECTIONS
-        return cls(client.ApiClient(configuration))
+        return cls(client.ApiClient(configuration), meter)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -212,6 +218,7 @@ class Cluster:
     ) -> bytes:
         """One request; raises RetryableError (StaleError among them) or TerminalError."""
         headers = {"Accept": JSON, "Content-Type": content_type}
+        began, code = time.monotonic(), "none"
         try:
             request = await self._api.param_serialize(
                 method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
@@ -219,8 +226,11 @@ class Cluster:
             response: aiohttp.ClientResponse = (await self._api.call_api(*request, _request_timeout=TIMEOUT)).response
             async with response:
                 raw = await response.read()
+            code = str(response.status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RetryableError(f"{method} {path}: the API server does not answer: {type(error).__name__}: {error}") from error
+        finally:
+            self._meter(*_verb_and_resource(method, path), code, time.monotonic() - began)
         if response.status >= HTTP_ERROR:
             raise _error(f"{method} {path}", response, raw)
         return raw
@@ -244,6 +254,14 @@ def _error(what: str, response: aiohttp.ClientResponse, raw: bytes) -> Retryable
         wait = response.headers.get("Retry-After", "")
         return RetryableError(f"{what}: {status} {said}", float(wait) if wait.isdigit() else None)
     return TerminalError(said or f"{what}: {status}")
+
+
+def _verb_and_resource(method: str, path: str) -> tuple[str, str]:
+    """As RBAC names them, of a path that `_path` made: `GET /api/v1/namespaces/a/pods` is `list`, `pods`."""
+    parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
+    resource, *name = parts[2:] if parts[0] == "namespaces" else parts
+    subresource = f"/{name[1]}" if len(name) > 1 else ""
+    return _VERBS.get(method) or ("get" if name else "list"), resource + subresource
 
 
 def _path(api: str, namespace: str | None, plural: str, name: str = "") -> str:

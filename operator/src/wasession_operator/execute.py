@@ -42,6 +42,7 @@ log = structlog.get_logger(__name__)
 LOGOUTS_AT_A_TIME = 64
 POD_BACK_OFF = 10.0  # seconds, doubled with each pod in a row that ended before it was ready; the kubelet's numbers
 MAX_POD_BACK_OFF = 300.0
+NEW, VANISHED = "new", "vanished"  # causes of a pod that we did not delete before: there was none, or somebody else ended it
 
 LogOutCall = Callable[[str, str], Awaitable[str]]
 """`(pod ip, token)` -> why it failed; empty: done."""
@@ -68,7 +69,7 @@ class Executor:
     _logouts: set[asyncio.Task[None]] = field(default_factory=set)
     _logout_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOGOUTS_AT_A_TIME))
 
-    async def act(self, key: Key, session: WhatsAppSession, action: Action) -> None:  # noqa: C901, PLR0912  one case an action
+    async def act(self, key: Key, session: WhatsAppSession, action: Action) -> None:  # noqa: C901  one case an action
         """Carry out one action. Raises RetryableError or TerminalError."""
         cluster, store, finalizers = self.cluster, self.store, session.metadata.finalizers
         match action:
@@ -89,9 +90,7 @@ class Executor:
                 await cluster.delete_claim(key, uid)
                 await self._refresh_claim(key)
             case CreatePod(template_hash):
-                if (pod := await cluster.create_pod(self.renderer.pod(session, template_hash))) is not None:
-                    store.pods.put(pod)
-                    log.info("pod created")
+                await self._create_pod(session, template_hash)
             case DeletePod(uid, cause):
                 await self._delete_pod(key, session, uid, cause)
             case LogOut(ip):
@@ -105,9 +104,22 @@ class Executor:
                 assert_never(action)
         self.metrics.actions.labels(type(action).__name__).inc()
 
+    async def _create_pod(self, session: WhatsAppSession, template_hash: str) -> None:
+        memory = self.memories.of(session)
+        pod = await self.cluster.create_pod(self.renderer.pod(session, template_hash))
+        if pod is None:
+            return
+        self.store.pods.put(pod)
+        cause = memory.pod_deleted_for or (VANISHED if session.status.pod else NEW)
+        memory.pod_deleted_for = ""
+        self.metrics.pods_created.labels(cause).inc()
+        log.info("pod created", cause=cause)
+
     async def _delete_pod(self, key: Key, session: WhatsAppSession, uid: str, cause: Cause) -> None:
         memory = self.memories.of(session)
         await self.cluster.delete_pod(key, uid)
+        memory.pod_deleted_for = cause.value
+        self.metrics.pods_deleted.labels(cause.value).inc()
         log.info("pod deleted", cause=cause.value)
         if cause is Cause.FINISHED:
             memory.finished_pods += 1

@@ -3,6 +3,7 @@
 Surprising: an object that cannot be read is logged and left out, so that one bad object does not hide the others.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ import structlog
 from wasession_contract.v1alpha1 import convert
 from wasession_operator.admission import Admission
 from wasession_operator.cluster import Cluster
-from wasession_operator.store import SessionView, Shelf, Store
+from wasession_operator.errors import TerminalError
+from wasession_operator.hearing import Hearing, Kind
+from wasession_operator.store import SessionView, Shelf, Store, V
 from wasession_operator.views import ClaimView, Key, PodView, claim_view, pod_view
 from wasession_operator.workqueue import WorkQueue
 
@@ -29,6 +32,7 @@ class Intake:
     queue: WorkQueue[Key]
     admission: Admission
     namespaces: tuple[str, ...]
+    hearing: Hearing
 
     def session(self, raw: Any, *, gone: bool) -> None:  # noqa: ANN401  JSON
         """A session was seen, or is gone."""
@@ -44,21 +48,40 @@ class Intake:
         """A claim was seen, or is gone."""
         self._put(self.store.claims, _read(raw, claim_view), gone=gone)
 
-    async def resync(self, cluster: Cluster) -> None:
-        """List everything, and queue every session. Raises RetryableError or TerminalError.
+    async def resync(self, cluster: Cluster) -> dict[str, TerminalError]:
+        """List everything, and queue every session. Returns the namespaces that may not be read, while others may.
 
-        Pods and claims come first: whoever decides on a session knows what is there for it.
+        Raises RetryableError, or TerminalError where nothing may be read. Pods and claims come first: whoever decides on a
+        session knows what is there for it.
         """
+        unreadable: dict[str, TerminalError] = {}
         for namespace in self.namespaces or (None,):
-            scope = (namespace,) if namespace else ()
-            self.store.pods.replace(*await cluster.pods(namespace), scope)
-            self.store.claims.replace(*await cluster.claims(namespace), scope)
-            _, gone = self.store.sessions.replace(*await cluster.sessions(namespace), scope)
-            for view in gone:
-                self._release(view)
+            try:
+                await self._list(cluster, namespace)
+            except TerminalError as error:
+                if namespace is None or len(unreadable) + 1 == len(self.namespaces):
+                    raise
+                unreadable[namespace] = error
         self.admission.add([view.session for view in self.store.sessions])
         for view in self.store.sessions:
             self.queue.add(view.key)
+        return unreadable
+
+    async def _list(self, cluster: Cluster, namespace: str | None) -> None:
+        self._replace(Kind.PODS, self.store.pods, *await cluster.pods(namespace), namespace)
+        self._replace(Kind.CLAIMS, self.store.claims, *await cluster.claims(namespace), namespace)
+        for view in self._replace(Kind.SESSIONS, self.store.sessions, *await cluster.sessions(namespace), namespace):
+            self._release(view)
+
+    def _replace(self, kind: Kind, shelf: Shelf[V], views: list[V], version: int, namespace: str | None) -> list[V]:
+        """Take a list in, and compare it with what the watch told. Returns what is gone."""
+        highest = max((view.version for view in views), default=0)
+        new, gone = shelf.replace(views, version, (namespace,) if namespace else ())
+        news = {view.uid: view.version for view in new}
+        missed = self.hearing.listed(kind, namespace, time.monotonic(), highest=highest, news=news, gone=[view.uid for view in gone])
+        if missed:
+            log.warning("a list found what the watch had not told", resource=str(kind), namespace=namespace, changes=missed)
+        return gone
 
     def _put_session(self, view: SessionView, *, gone: bool) -> None:
         known = self.store.sessions.get(view.key)

@@ -10,25 +10,28 @@ import os
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import kopf
-import prometheus_client
 import structlog
 
 from wasession_contract.v1alpha1 import GROUP, PLURAL, SESSION_LABEL, VERSION
-from wasession_operator import logs, settings
+from wasession_operator import __version__, endpoints, logs, settings
 from wasession_operator.admission import Admission
 from wasession_operator.cluster import Cluster
 from wasession_operator.decide import Policy
-from wasession_operator.errors import OperatorError, RetryableError, SettingError, TerminalError
+from wasession_operator.errors import SettingError
 from wasession_operator.execute import Executor
+from wasession_operator.health import Signs, ailments
+from wasession_operator.hearing import Hearing, Kind
 from wasession_operator.intake import Intake
 from wasession_operator.logout import log_out
+from wasession_operator.loops import Lister, work
 from wasession_operator.memory import Memories
 from wasession_operator.metrics import Metrics
 from wasession_operator.reconcile import Reconciler
@@ -41,8 +44,7 @@ from wasession_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)
 WATCH_SECONDS = 300  # the server ends a watch then; client-go uses 5 to 10 minutes
-FIRST_LIST_RETRY_SECONDS = 2.0
-SECOND_LIST_SECONDS = 10.0  # by then kopf watches; it tells nothing of what went between our first list and its own
+FIRST_WATCH_RETRY_SECONDS, LAST_WATCH_RETRY_SECONDS = 1.0, 30.0
 IDENTITY: Any = "wasession-operator"  # kopf would look the user up, and the image's has no name
 FINISH_SECONDS = 10.0  # what is under way may take so long to end
 EXIT_BAD_SETTING = 2
@@ -60,23 +62,53 @@ def run() -> int:
     return 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Operator:
-    """The parts of one process."""
+    """The parts of one process, and its tasks."""
 
-    cluster: Cluster
     intake: Intake
     reconciler: Reconciler
     queue: WorkQueue[Key]
     metrics: Metrics
+    hearing: Hearing
+    lister: Lister
+    watching: bool = False
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def begin(self, workers: int) -> None:
+        """Start the tasks. Everything has been listed before."""
+        jobs = [(f"worker {number}", work(self.queue, self.reconciler.reconcile, self.metrics)) for number in range(workers)]
+        self._tasks = [asyncio.create_task(job, name=name) for name, job in (("lister", self.lister.go_on()), *jobs)]
+
+    async def end(self) -> None:
+        """End them; what is under way is ended well."""
+        lister, *workers = self._tasks
+        lister.cancel()
+        self.queue.close()
+        await asyncio.wait(workers, timeout=FINISH_SECONDS)
+
+    def ailments(self) -> list[str]:
+        """Why the process should be replaced; empty: it is well."""
+        signs = Signs(
+            workers_ended=tuple(task.get_name() for task in self._tasks if task.done()),
+            longest_work=self.queue.longest_work,
+            resync_age=time.monotonic() - self.lister.ended_at,
+            resync_interval=self.lister.interval,
+            deaf_watches=tuple(self.hearing.deaf()),
+        )
+        return list(ailments(signs))
+
+    def reasons_to_wait(self) -> list[str]:
+        """Why the operator serves nobody yet."""
+        return [] if self.watching else ["the first list is not done; the log says why"]
 
 
-def assemble(chosen: Settings, cluster: Cluster, http: aiohttp.ClientSession) -> Operator:
+def assemble(chosen: Settings, cluster: Cluster, http: aiohttp.ClientSession, metrics: Metrics) -> Operator:
     """Put the parts together; to be called inside the event loop."""
     loop = asyncio.get_running_loop()
-    queue: WorkQueue[Key] = WorkQueue(loop.call_later, random.random)
-    store, admission = Store(), Admission(chosen.max_sessions)
-    metrics = Metrics(store, lambda: len(queue), lambda: queue.failing)
+    queue: WorkQueue[Key] = WorkQueue(loop.call_later, random.random, waited=metrics.queue_wait.observe)
+    store, admission, hearing = Store(), Admission(chosen.max_sessions), Hearing(by_namespace=bool(chosen.namespaces))
+    metrics.read_from(store, queue, admission, hearing)
     renderer = Renderer(chosen.template, chosen.device_name, chosen.backend_url, chosen.internal_key)
     policy = Policy(renderer.installation_hash(), chosen.cleanup_interval)
     memories = Memories()
@@ -101,7 +133,9 @@ def assemble(chosen: Settings, cluster: Cluster, http: aiohttp.ClientSession) ->
         executor=executor,
         now=_now,
     )
-    return Operator(cluster, Intake(store, queue, admission, chosen.namespaces), reconciler, queue, metrics)
+    intake = Intake(store, queue, admission, chosen.namespaces, hearing)
+    lister = Lister(cluster, intake, hearing, metrics, chosen.resync_interval)
+    return Operator(intake, reconciler, queue, metrics, hearing, lister)
 
 
 def _now() -> datetime:
@@ -109,78 +143,44 @@ def _now() -> datetime:
 
 
 async def _serve(chosen: Settings) -> None:
-    cluster = await Cluster.open()
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as http:
-        operator = assemble(chosen, cluster, http)
+    metrics = Metrics()
+    cluster = await Cluster.open(metrics.saw_request)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(cluster.close)
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False))
+        operator = assemble(chosen, cluster, http, metrics)
+        probes = {"/healthz": lambda: endpoints.probe(operator.ailments), "/readyz": lambda: endpoints.probe(operator.reasons_to_wait)}
+        await stack.enter_async_context(endpoints.serving(chosen.probe_port, probes))
         if chosen.metrics_port:
-            prometheus_client.start_http_server(chosen.metrics_port, registry=operator.metrics.registry)
-        try:
-            await _first_list(operator)
-            tasks = [asyncio.create_task(_work(operator), name=f"worker {number}") for number in range(chosen.workers)]
-            resync = asyncio.create_task(_resync(operator, chosen.resync_interval), name="resync")
-            await kopf.operator(
-                registry=_registry(operator),
-                settings=_kopf_settings(),
-                standalone=True,
-                identity=IDENTITY,
-                clusterwide=not chosen.namespaces,
-                namespaces=chosen.namespaces,
-                liveness_endpoint=f"http://0.0.0.0:{chosen.probe_port}/healthz",
-            )
-            resync.cancel()
-            operator.queue.close()
-            await asyncio.wait(tasks, timeout=FINISH_SECONDS)
-            log.info("stopped")
-        finally:
-            await cluster.close()
+            pages = {"/metrics": lambda: endpoints.metrics(metrics.registry)}
+            await stack.enter_async_context(endpoints.serving(chosen.metrics_port, pages))
+        await operator.lister.first()
+        log.info("started", version=__version__, sessions=len(operator.queue))
+        operator.begin(chosen.workers)
+        await kopf.operator(
+            registry=_registry(operator),
+            settings=_kopf_settings(),
+            standalone=True,
+            identity=IDENTITY,
+            clusterwide=not chosen.namespaces,
+            namespaces=chosen.namespaces,
+        )
+        await operator.end()
+        log.info("stopped")
 
 
-async def _first_list(operator: Operator) -> None:
-    while True:
-        try:
-            await operator.intake.resync(operator.cluster)
-        except (RetryableError, TerminalError) as error:
-            log.warning("the first list failed, trying again; is the CRD installed, and may this ServiceAccount list?", because=str(error))
-            await asyncio.sleep(FIRST_LIST_RETRY_SECONDS)
-        else:
-            log.info("started", sessions=len(operator.queue))
-            return
+class Forever:
+    """Seconds between the attempts of one watch, without end.
 
+    kopf's own list ends after 54 s, and the whole process with it: one namespace that is gone, or an API server that answers
+    errors for a minute, would take the sessions of all others along.
+    """
 
-async def _resync(operator: Operator, interval: float) -> None:
-    pause = min(SECOND_LIST_SECONDS, interval)
-    while True:
-        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  jitter
-        pause = interval
-        try:
-            await operator.intake.resync(operator.cluster)
-        except OperatorError as error:
-            log.warning("resync failed", because=str(error))
-        except Exception:
-            log.exception("resync")
-
-
-async def _work(operator: Operator) -> None:
-    """One worker: a session after the other."""
-    queue, metrics = operator.queue, operator.metrics
-    while (key := await queue.take()) is not None:
-        structlog.contextvars.bind_contextvars(namespace=key.namespace, session=key.name)
-        began = time.monotonic()
-        try:
-            queue.done(key, await operator.reconciler.reconcile(key))
-            result = "ok"
-        except OperatorError as error:
-            after = error.after if isinstance(error, RetryableError) else None
-            delay = queue.failed(key, after or 0)
-            result = error.code
-            log.warning("trying again later", because=str(error), seconds=round(delay, 1))
-        except Exception:
-            queue.failed(key)
-            result = "defect"
-            log.exception("a defect of the operator")
-        metrics.reconciles.labels(result).inc()
-        metrics.duration.observe(time.monotonic() - began)
-        structlog.contextvars.clear_contextvars()
+    def __iter__(self) -> Iterator[float]:
+        pause = FIRST_WATCH_RETRY_SECONDS
+        while True:
+            yield pause * random.uniform(0.5, 1)  # noqa: S311  jitter
+            pause = min(2 * pause, LAST_WATCH_RETRY_SECONDS)
 
 
 def _kopf_settings() -> kopf.OperatorSettings:
@@ -191,6 +191,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     chosen.watching.server_timeout = WATCH_SECONDS
     chosen.watching.client_timeout = WATCH_SECONDS + 10
     chosen.networking.request_timeout = 30
+    chosen.networking.error_backoffs = Forever()
     chosen.watching.label_selectors["v1", "pods"] = SESSION_LABEL
     chosen.watching.label_selectors["v1", "persistentvolumeclaims"] = SESSION_LABEL
     return chosen
@@ -205,14 +206,21 @@ def _registry(operator: Operator) -> kopf.OperatorRegistry:
     async def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  kopf's arguments
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
-    def watch(take_in: Callable[..., None]) -> Callable[..., Awaitable[None]]:
+    @kopf.on.startup(registry=registry)
+    async def _startup(**_: Any) -> None:  # noqa: ANN401  kopf's arguments
+        operator.watching = True
+
+    def watch(kind: Kind, take_in: Callable[..., None]) -> Callable[..., Awaitable[None]]:
         async def handler(event: dict[str, Any], **_: Any) -> None:  # noqa: ANN401  kopf's arguments
-            operator.metrics.last_event.set_to_current_time()
-            take_in(event["object"], gone=event["type"] == "DELETED")
+            seen, gone = event["object"], event["type"] == "DELETED"
+            meta = seen["metadata"]
+            operator.hearing.heard(kind, meta["namespace"], meta["uid"], int(meta["resourceVersion"]), gone=gone)
+            operator.metrics.saw_event(kind)
+            take_in(seen, gone=gone)
 
         return handler
 
-    kopf.on.event(GROUP, VERSION, PLURAL, id="sessions", registry=registry)(watch(intake.session))
-    kopf.on.event("v1", "pods", id="pods", registry=registry)(watch(intake.pod))
-    kopf.on.event("v1", "persistentvolumeclaims", id="claims", registry=registry)(watch(intake.claim))
+    kopf.on.event(GROUP, VERSION, PLURAL, id="sessions", registry=registry)(watch(Kind.SESSIONS, intake.session))
+    kopf.on.event("v1", "pods", id="pods", registry=registry)(watch(Kind.PODS, intake.pod))
+    kopf.on.event("v1", "persistentvolumeclaims", id="claims", registry=registry)(watch(Kind.CLAIMS, intake.claim))
     return registry

@@ -17,6 +17,8 @@ class Memory:
     logout_failure: str = ""
     refusal: str = ""
     finished_pods: int = 0
+    pod_deleted_for: str = ""
+    """The cause for which its last pod was deleted, until there is another."""
     going_since: datetime | None = None
     """Since when a pod or claim is being deleted without news of it."""
     pod_not_before: datetime | None = None

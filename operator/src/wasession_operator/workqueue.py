@@ -6,6 +6,7 @@ says anew when to look again.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
@@ -26,14 +27,26 @@ CallLater = Callable[[float, Callable[[], None]], Timer]
 
 
 class WorkQueue(Generic[K]):
-    """Keys to work on. `call_later(seconds, function)` and `jitter()` (0 to 1) are the loop's and `random`'s, but for tests."""
+    """Keys to work on.
 
-    def __init__(self, call_later: CallLater, jitter: Callable[[], float]) -> None:
+    `call_later(seconds, function)`, `jitter()` (0 to 1) and `clock()` (seconds) are the loop's, `random`'s and `time`'s, but
+    for tests. `waited(seconds)` is told how long each key waited before it was taken.
+    """
+
+    def __init__(
+        self,
+        call_later: CallLater,
+        jitter: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+        waited: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._call_later = call_later
         self._jitter = jitter
+        self._clock = clock
+        self._waited = waited
         self._ready: deque[K] = deque()
-        self._queued: set[K] = set()
-        self._working: set[K] = set()
+        self._queued: dict[K, float] = {}  # since when; as `_ready`, the oldest comes first
+        self._working: dict[K, float] = {}
         self._again: set[K] = set()
         self._timers: dict[K, tuple[float, Timer]] = {}
         self._failures: dict[K, int] = {}
@@ -53,12 +66,27 @@ class WorkQueue(Generic[K]):
         """Keys whose last attempt failed."""
         return len(self._failures)
 
+    @property
+    def working(self) -> int:
+        """Keys that are worked on."""
+        return len(self._working)
+
+    @property
+    def oldest_wait(self) -> float:
+        """Seconds for which the key that is next has waited; 0: none waits."""
+        return self._clock() - next(iter(self._queued.values())) if self._queued else 0
+
+    @property
+    def longest_work(self) -> float:
+        """Seconds for which the key that was taken first is worked on; 0: none is."""
+        return self._clock() - next(iter(self._working.values())) if self._working else 0
+
     def add(self, key: K) -> None:
         """Let `key` be worked on, once."""
         if key in self._working:
             self._again.add(key)
         elif key not in self._queued:
-            self._queued.add(key)
+            self._queued[key] = self._clock()
             self._ready.append(key)
             self._arrived.set()
 
@@ -79,8 +107,9 @@ class WorkQueue(Generic[K]):
         if self._closed:
             return None
         key = self._ready.popleft()
-        self._queued.discard(key)
-        self._working.add(key)
+        now = self._clock()
+        self._waited(now - self._queued.pop(key))
+        self._working[key] = now
         if (known := self._timers.pop(key, None)) is not None:
             known[1].cancel()
         return key
@@ -114,7 +143,7 @@ class WorkQueue(Generic[K]):
 
     def _release(self, key: K, *, again: bool = True) -> None:
         """After a failure what came meanwhile waits for the back-off too, so that events cannot make a retry storm."""
-        self._working.discard(key)
+        self._working.pop(key, None)
         came_meanwhile = key in self._again
         self._again.discard(key)
         if came_meanwhile and again:

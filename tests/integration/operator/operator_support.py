@@ -21,7 +21,7 @@ import httpx
 import yaml
 
 DATA = Path(__file__).parents[2] / "unit" / "operator" / "data"
-DEADLINE = 30.0  # seconds; a bound for a hanging test, not a measure
+DEADLINE = 90.0  # seconds; a bound for a hanging test, not a measure
 KEY = "0123456789abcdef0123456789abcdef"
 GROUP = "/apis/wasession.dev/v1alpha1"
 CORE = "/api/v1"
@@ -243,14 +243,15 @@ class OperatorProcess:
         self._process.wait()
 
     def wait_started(self) -> None:
-        """Until it watches: kopf serves the probe from then on."""
-        eventually(self.is_live, "the operator's liveness")
+        """Until it watches."""
+        eventually(lambda: self.probe("/readyz") == 200, "the operator's readiness")
 
-    def is_live(self) -> bool:
+    def probe(self, path: str) -> int:
+        """The answer's status; 0: nobody listens."""
         try:
-            return httpx.get(f"http://127.0.0.1:{self.probe_port}/healthz", timeout=5, trust_env=False).is_success
+            return httpx.get(f"http://127.0.0.1:{self.probe_port}{path}", timeout=5, trust_env=False).status_code
         except httpx.TransportError:
-            return False
+            return 0
 
     def metric(self, name: str) -> float:
         """The sum of all series of that name."""

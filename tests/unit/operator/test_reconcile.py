@@ -70,7 +70,7 @@ async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: 
         queue=queue,
         admission=admission,
         renderer=None,  # type: ignore[arg-type]
-        metrics=Metrics(store, lambda: 0, lambda: 0),
+        metrics=Metrics(),
         memories=memories,
         now=now,
         log_out=None,  # type: ignore[arg-type]

@@ -124,3 +124,20 @@ async def test_a_key_that_is_gone_leaves_nothing_behind(queue: WorkQueue[str], t
     queue.failed("a")
     queue.forget("a")
     assert (queue.failing, timers.pending) == (0, [])
+
+
+async def test_how_long_keys_wait_and_are_worked_on_is_told(timers: FakeTimers) -> None:
+    waits: list[float] = []
+    queue: WorkQueue[str] = WorkQueue(timers.call_later, lambda: 0.0, lambda: timers.time, waits.append)
+    assert (queue.oldest_wait, queue.longest_work) == (0, 0)
+    queue.add("a")
+    timers.advance(3)
+    queue.add("b")
+    timers.advance(1)
+    assert queue.oldest_wait == 4
+    await queue.take()
+    assert (queue.oldest_wait, queue.working) == (1, 1)
+    timers.advance(2)
+    assert queue.longest_work == 2
+    queue.done("a")
+    assert (queue.longest_work, waits) == (0, [4])
