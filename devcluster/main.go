@@ -106,6 +106,7 @@ func runKwok() {
 	if err == nil {
 		command := kwok.NewCommand(ctx)
 		command.PersistentFlags().AddFlagSet(flags)
+		command.Version = "" // cobra would read --version as a bool, and Kubernetes' own flag of that name is none
 		err = command.ExecuteContext(ctx)
 	}
 	if err != nil {
