@@ -63,6 +63,12 @@ class Cluster:
     def __init__(self, api: client.ApiClient, meter: Meter) -> None:
         self._api = api
         self._meter = meter
+        self._configuration = api.configuration
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=api.rest_client.ssl_context),
+            timeout=TIMEOUT,
+            trust_env=False,  # else aiohttp asks two threads for each request, for a proxy and for .netrc
+        )
 
     @classmethod
     async def open(cls, meter: Meter = lambda *_: None) -> "Cluster":
@@ -76,11 +82,11 @@ class Cluster:
         except (ConfigException, OSError) as error:
             raise SettingError(f"KUBECONFIG={os.environ.get('KUBECONFIG', '')!r}: cannot be used: {error}") from error
         configuration.retries = False  # the work queue tries again, with its own back-off
-        configuration.connection_pool_maxsize = CONNECTIONS
         return cls(client.ApiClient(configuration), meter)
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._http.close()
         await self._api.close()  # type: ignore[no-untyped-call]
 
     # Lists: everything of ours in the given namespaces (none: all), with the version that the list is as of.
@@ -220,11 +226,16 @@ class Cluster:
         headers = {"Accept": JSON, "Content-Type": content_type}
         began, code = time.monotonic(), "none"
         try:
-            request = await self._api.param_serialize(
-                method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
-            )
-            response: aiohttp.ClientResponse = (await self._api.call_api(*request, _request_timeout=TIMEOUT)).response
-            async with response:
+            await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+            async with self._http.request(
+                method,
+                self._configuration.host + path,
+                params=query,
+                data=None if body is None else msgspec.json.encode(body),
+                headers=headers,
+                proxy=self._configuration.proxy,
+                server_hostname=self._configuration.tls_server_name,
+            ) as response:
                 raw = await response.read()
             code = str(response.status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

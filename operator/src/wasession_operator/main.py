@@ -45,6 +45,8 @@ from wasession_operator.workqueue import WorkQueue
 log = structlog.get_logger(__name__)
 WATCH_SECONDS = 300  # the server ends a watch then; client-go uses 5 to 10 minutes
 FIRST_WATCH_RETRY_SECONDS, LAST_WATCH_RETRY_SECONDS = 1.0, 30.0
+PAGE = 500  # objects in a page of kopf's list, as in ours; it would ask for all at once, and hold them
+IDLE_SECONDS = 0.2  # kopf keeps a task and a queue for each object that had an event so recently
 IDENTITY: Any = "wasession-operator"  # kopf would look the user up, and the image's has no name
 FINISH_SECONDS = 10.0  # what is under way may take so long to end
 EXIT_BAD_SETTING = 2
@@ -183,8 +185,38 @@ class Forever:
             pause = min(2 * pause, LAST_WATCH_RETRY_SECONDS)
 
 
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Nothing is compared: kopf would copy every object deeply for handlers of changes, of which there are none."""
+
+    def build(self, **_: object) -> Any:  # noqa: ANN401  kopf's types
+        return {}
+
+    def fetch(self, **_: object) -> None: ...
+
+    def store(self, **_: object) -> None: ...
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Nothing is kept between events, so there is nothing to clear of it."""
+
+    def fetch(self, **_: object) -> None: ...
+
+    def store(self, **_: object) -> None: ...
+
+    def purge(self, **_: object) -> None: ...
+
+    def touch(self, **_: object) -> None: ...
+
+    def clear(self, *, essence: Any) -> Any:  # noqa: ANN401  kopf's types
+        return essence
+
+
 def _kopf_settings() -> kopf.OperatorSettings:
     chosen = kopf.OperatorSettings()
+    chosen.persistence.diffbase_storage = _NoDiffs()
+    chosen.persistence.progress_storage = _NoProgress()
+    chosen.queueing.idle_timeout = IDLE_SECONDS
+    chosen.watching.chunk_size = PAGE
     chosen.peering.standalone = True
     chosen.scanning.disabled = True
     chosen.posting.enabled = False
