@@ -112,10 +112,10 @@ func waitReady(client *kubernetes.Clientset) {
 	}
 }
 
-// baseObjects are the default storage class, and the name server as a Service, for whoever looks for it by that name.
+// baseObjects are the storage classes, and the name server as a Service, for whoever looks for it by that name.
 func baseObjects(client *kubernetes.Clientset) {
 	ctx, create := context.Background(), metav1.CreateOptions{}
-	wait, remove, yes, port := storage.VolumeBindingWaitForFirstConsumer, v1.PersistentVolumeReclaimDelete, true, int32(53)
+	wait, atOnce, remove, yes, port := storage.VolumeBindingWaitForFirstConsumer, storage.VolumeBindingImmediate, v1.PersistentVolumeReclaimDelete, true, int32(53)
 	name, udp, tcp := "dns", v1.ProtocolUDP, v1.ProtocolTCP
 	nameTCP := "dns-tcp"
 	steps := []func() error{
@@ -123,6 +123,12 @@ func baseObjects(client *kubernetes.Clientset) {
 			_, err := client.StorageV1().StorageClasses().Create(ctx, &storage.StorageClass{
 				ObjectMeta:  metav1.ObjectMeta{Name: "standard", Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
 				Provisioner: provisionerName, VolumeBindingMode: &wait, ReclaimPolicy: &remove}, create)
+			return err
+		},
+		func() error {
+			_, err := client.StorageV1().StorageClasses().Create(ctx, &storage.StorageClass{
+				ObjectMeta:  metav1.ObjectMeta{Name: "immediate"},
+				Provisioner: provisionerName, VolumeBindingMode: &atOnce, ReclaimPolicy: &remove}, create)
 			return err
 		},
 		func() error {

@@ -51,7 +51,7 @@ class RemoveFinalizer:
 
 @dataclass(frozen=True)
 class CreateClaim:
-    """The volume's claim."""
+    """The volume's claim. The pod comes in a later round: only the claim that was made tells its storage class."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,11 @@ def _with_pod(observed: Observed, policy: Policy, now: datetime) -> Plan:
     actions = _finalizer(observed)
     if observed.claim is None:
         actions.append(CreateClaim())
+    if (binding := _seconds_until(observed.binds_until, now)) and observed.pod is None and observed.claim:
+        return Plan(tuple(actions), None, binding)  # its end is an event; so short a wait is not worth a write of the status
     wait = _seconds_until(observed.pod_not_before, now) if observed.pod is None else None
     waits_for_rollout = False
-    if wait is None and not (observed.pod is None and _claim_is_going(observed)):
+    if wait is None and not (observed.pod is None and (observed.claim is None or _claim_is_going(observed))):
         of_pod, waits_for_rollout = _pod(observed, policy)
         actions += of_pod
     return Plan((*actions, *_adjust_claim(observed)), status, wait, waits_for_rollout)

@@ -23,6 +23,7 @@ import structlog
 from wasession_contract.v1alpha1 import GROUP, PLURAL, SESSION_LABEL, VERSION
 from wasession_operator import __version__, endpoints, logs, settings
 from wasession_operator.admission import Admission
+from wasession_operator.binding import Bindings
 from wasession_operator.cluster import Cluster
 from wasession_operator.decide import Policy
 from wasession_operator.errors import SettingError
@@ -131,6 +132,7 @@ def assemble(chosen: Settings, cluster: Cluster, http: aiohttp.ClientSession, me
         admission=admission,
         rollout=Rollout(chosen.rollout_max_unavailable),
         policy=policy,
+        bindings=Bindings(),
         memories=memories,
         executor=executor,
         now=_now,

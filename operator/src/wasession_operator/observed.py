@@ -45,6 +45,8 @@ class Observed:
     """A changed pod template may reach this session now."""
     pod_not_before: datetime | None = None
     """Back-off after a pod that ended by itself."""
+    binds_until: datetime | None = None
+    """Until when a new pod waits for the claim to be bound; None: it does not."""
     logout: Logout = Logout.NOT_TRIED
     logout_failure: str = ""
     refusal: str = ""

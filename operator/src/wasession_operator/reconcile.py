@@ -12,15 +12,16 @@ import structlog
 from wasession_contract.v1alpha1 import WhatsAppSession
 from wasession_operator import judge
 from wasession_operator.admission import Admission
+from wasession_operator.binding import Bindings
 from wasession_operator.decide import Cause, DeletePod, Plan, Policy, decide
 from wasession_operator.errors import RetryableError, StaleError, TerminalError
 from wasession_operator.execute import Executor
-from wasession_operator.memory import Memories
+from wasession_operator.memory import Memories, Memory
 from wasession_operator.observed import Observed
 from wasession_operator.rollout import Rollout
 from wasession_operator.scenarios import EventType
 from wasession_operator.store import Store
-from wasession_operator.views import Key
+from wasession_operator.views import ClaimView, Key, PodView
 from wasession_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class Reconciler:
     admission: Admission
     rollout: Rollout
     policy: Policy
+    bindings: Bindings
     memories: Memories
     executor: Executor
     now: Callable[[], datetime]
@@ -80,20 +82,32 @@ class Reconciler:
 
     def _observe(self, key: Key, session: WhatsAppSession) -> Observed:
         memory = self.memories.of(session)
-        pod = self.store.pods.get(key)
+        pod, claim = self.store.pods.get(key), self.store.claims.get(key)
         if pod and pod.ready:
             memory.finished_pods, memory.pod_not_before = 0, None
         return Observed(
             session=session,
             pod=pod,
-            claim=self.store.claims.get(key),
+            claim=claim,
             admitted=self.admission.admits(session),
             may_roll=self.rollout.may_roll(key),
             pod_not_before=memory.pod_not_before,
+            binds_until=self._binds_until(memory, pod, claim),
             logout=memory.logout,
             logout_failure=memory.logout_failure,
             refusal=memory.refusal,
         )
+
+    def _binds_until(self, memory: Memory, pod: PodView | None, claim: ClaimView | None) -> datetime | None:
+        if claim is not None:
+            self.bindings.learn(claim)
+        if pod is not None or claim is None or claim.bound:
+            memory.claim_since = None
+            return None
+        now = self.now()
+        if memory.claim_since is None or memory.claim_since[0] != claim.uid:
+            memory.claim_since = claim.uid, now
+        return self.bindings.until(claim, memory.claim_since[1], now)
 
     def _wants_news(self, observed: Observed) -> bool:
         """Whether to ask after what is being deleted: the end of an object is told once, and that one event may be lost."""

@@ -15,6 +15,7 @@ from wasession_contract.v1alpha1 import API_VERSION, KIND, SESSION_LABEL, TEMPLA
 
 POD_SUFFIX = "-session"
 CLAIM_SUFFIX = "-data"
+PROVISIONER, SELECTED_NODE = "volume.kubernetes.io/storage-provisioner", "volume.kubernetes.io/selected-node"  # annotations of claims
 _WAITS_QUIETLY = frozenset({"ContainerCreating", "PodInitializing"})
 _MAIN = "session"
 _CRASH = "CrashLoopBackOff"
@@ -65,6 +66,16 @@ class PodView:
     message: str = ""
 
 
+class Provisioning(Enum):
+    """What Kubernetes wrote on a claim about its volume, which tells how its storage class binds."""
+
+    UNTOLD = "untold"
+    BY_ITSELF = "by-itself"
+    """A provisioner was asked, and nobody chose a node: `volumeBindingMode: Immediate`."""
+    FOR_ITS_POD = "for-its-pod"
+    """The scheduler chose a node for it: `WaitForFirstConsumer`."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimView:
     """One PersistentVolumeClaim."""
@@ -81,6 +92,12 @@ class ClaimView:
     """As the claim has it now, with the cluster's default filled in; None: the cluster has no default class."""
     phase: str = ""
     """`Pending`, `Bound` or `Lost`; empty in the moment of its creation."""
+    provisioning: Provisioning = Provisioning.UNTOLD
+
+    @property
+    def bound(self) -> bool:
+        """It has its volume."""
+        return self.phase == "Bound"
 
 
 class _Owner(msgspec.Struct, frozen=True, rename="camel"):
@@ -287,4 +304,12 @@ def claim_view(raw: Any) -> ClaimView | None:  # noqa: ANN401  JSON
         size=claim.spec.resources.requests.get("storage", ""),
         storage_class=claim.spec.storage_class_name,
         phase=claim.status.phase,
+        provisioning=_provisioning(claim.metadata.annotations),
     )
+
+
+def _provisioning(annotations: dict[str, str]) -> Provisioning:
+    """A volume that an administrator made has neither annotation, and tells nothing."""
+    if SELECTED_NODE in annotations:
+        return Provisioning.FOR_ITS_POD
+    return Provisioning.BY_ITSELF if PROVISIONER in annotations else Provisioning.UNTOLD

@@ -36,9 +36,25 @@ def actions(build: Build, observed: Observed, after: float = 0) -> tuple[Any, ..
     return decide(observed, build.policy, build.now + timedelta(seconds=after)).actions
 
 
-def test_a_new_session_gets_finalizer_claim_and_pod_in_one_go(build: Build) -> None:
+def test_a_new_session_gets_finalizer_and_claim_and_then_its_pod(build: Build) -> None:
     new = build.observed(build.session(finalizers=()))
-    assert actions(build, new) == (AddFinalizer(), CreateClaim(), CreatePod(build.hash()))
+    assert actions(build, new) == (AddFinalizer(), CreateClaim())
+    assert actions(build, build.observed(build.session(), claim=build.claim())) == (CreatePod(build.hash()),)
+
+
+def test_the_pod_waits_in_silence_for_a_claim_that_may_bind_by_itself_and_not_for_ever(build: Build) -> None:
+    waiting = build.observed(build.session(), claim=build.claim(), binds_until=build.now + timedelta(seconds=3))
+    plan = decide(waiting, build.policy, build.now)
+    assert (plan.actions, plan.status, plan.again_after) == ((), None, 3)
+    assert actions(build, waiting, after=3) == (CreatePod(build.hash()),)
+    assert actions(build, replace(waiting, pod=build.pod())) == (), "a pod that is there is not touched"
+
+
+def test_a_wait_for_the_claim_does_not_shorten_the_back_off(build: Build) -> None:
+    later = build.now + timedelta(seconds=20)
+    waiting = build.observed(build.session(), claim=build.claim(), binds_until=build.now + timedelta(seconds=3), pod_not_before=later)
+    assert actions(build, waiting) == ()
+    assert decide(waiting, build.policy, build.now + timedelta(seconds=3)).again_after == 17
 
 
 def test_a_running_session_is_left_alone(build: Build) -> None:

@@ -47,6 +47,7 @@ pytestmark = pytest.mark.unit
 
 KEY = Key("default", "cliente1")
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = CREATED + timedelta(days=1)
 POLICY = Policy(installation_hash="new")
 OWNERS = [("s-1", True), ("s-0", True), (None, True), (None, False), ("x", False)]  # ours, former, kept, foreign, foreign
 
@@ -108,6 +109,7 @@ def claims(draw: st.DrawFn) -> ClaimView | None:
         of_a_session=of_a_session,
         deleting=draw(st.booleans()),
         size=draw(st.sampled_from(["1Gi", "2Gi", "3Gi"])),
+        phase=draw(st.sampled_from(["Pending", "Bound"])),
     )
 
 
@@ -124,7 +126,14 @@ def worlds(draw: st.DrawFn) -> Observed:
         finalizers=draw(st.sampled_from([(), (FINALIZER,), ("somebody/else", FINALIZER)])),
     )
     session = WhatsAppSession(metadata=metadata, spec=draw(specs), status=Status(session=draw(reports)))
-    observed = Observed(session=session, pod=draw(pods()), claim=draw(claims()), admitted=draw(st.booleans()), may_roll=draw(st.booleans()))
+    observed = Observed(
+        session=session,
+        pod=draw(pods()),
+        claim=draw(claims()),
+        admitted=draw(st.booleans()),
+        may_roll=draw(st.booleans()),
+        binds_until=draw(st.sampled_from([None, LATER])),
+    )
     if draw(st.booleans()):  # a status that was written in some other situation
         past = replace(observed, pod=draw(pods()), session=msgspec.structs.replace(session, status=Status(session=draw(reports))))
         said = judge.status(past, CREATED, put_to_sleep=draw(st.booleans()), logout_failure=draw(st.sampled_from(["", "no answer"])))
@@ -147,6 +156,8 @@ class Model:
     world: Observed
     uids: int = 1
     gone: bool = False
+    binds: bool = True
+    """Whether a claim binds by itself in the time that is waited for it."""
 
     def apply(self, action: Action) -> None:
         world, session = self.world, self.world.session
@@ -178,6 +189,7 @@ class Model:
                 assert world.pod is None, "two pods"
                 assert world.claim, "a pod without its claim"
                 assert FINALIZER in world.session.metadata.finalizers, "a pod without the finalizer"
+                assert world.claim.bound or world.binds_until is None, "a pod before its claim was bound"
                 pod = PodView(
                     KEY,
                     f"p-{self._uid()}",
@@ -209,7 +221,9 @@ class Model:
     def move(self) -> bool:
         """What happens without the operator: deletions end, logouts end, leftovers are collected. False: nothing does."""
         world = self.world
-        if world.logout is Logout.RUNNING:
+        if world.claim and world.pod is None and world.binds_until:
+            self.world = replace(world, claim=replace(world.claim, phase="Bound" if self.binds else world.claim.phase), binds_until=None)
+        elif world.logout is Logout.RUNNING:
             self.world = replace(world, logout=Logout.FAILED, logout_failure="no answer")
         elif world.pod and (world.pod.deleting or belongs(world, world.pod) is Belongs.FORMER):
             self.world = replace(world, pod=None)
@@ -247,10 +261,10 @@ def _run(model: Model, now: datetime) -> Plan:
 
 
 @settings(max_examples=300, deadline=None)
-@given(worlds(), st.integers(0, 300))
-def test_any_state_comes_to_rest_and_nothing_forbidden_happens(world: Observed, seconds: int) -> None:
+@given(worlds(), st.integers(0, 300), st.booleans())
+def test_any_state_comes_to_rest_and_nothing_forbidden_happens(world: Observed, seconds: int, binds: bool) -> None:  # noqa: FBT001  drawn
     spec, now = world.session.spec, CREATED + timedelta(seconds=seconds)
-    model = Model(world)
+    model = Model(world, binds=binds)
     plan = _run(model, now)
     if not model.gone:
         assert decide(model.world, POLICY, now) == plan
@@ -259,9 +273,9 @@ def test_any_state_comes_to_rest_and_nothing_forbidden_happens(world: Observed, 
 
 
 @settings(max_examples=150, deadline=None)
-@given(worlds())
-def test_at_rest_the_children_are_what_the_spec_says(world: Observed) -> None:
-    model = Model(replace(world, may_roll=True))
+@given(worlds(), st.booleans())
+def test_at_rest_the_children_are_what_the_spec_says(world: Observed, binds: bool) -> None:  # noqa: FBT001  drawn
+    model = Model(replace(world, may_roll=True), binds=binds)
     _run(model, CREATED)
     world = model.world
     if model.gone or world.session.metadata.deletion_timestamp or world.name_taken:

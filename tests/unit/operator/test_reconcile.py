@@ -8,6 +8,7 @@ import pytest
 from wasession_contract.v1alpha1 import WhatsAppSession
 from wasession_operator import judge
 from wasession_operator.admission import Admission
+from wasession_operator.binding import Bindings
 from wasession_operator.execute import Executor, pod_back_off
 from wasession_operator.memory import Memories
 from wasession_operator.metrics import Metrics
@@ -81,6 +82,7 @@ async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: 
         admission=admission,
         rollout=Rollout(1),
         policy=build.policy,
+        bindings=Bindings(),
         memories=memories,
         executor=executor,
         now=now,
