@@ -64,6 +64,10 @@ faults-pod: venv ## kill a pod 100 times at random moments and check what WhatsA
 bench-pod: venv ## what a session pod costs, beside a bare neonize script (20 minutes; FLAGS=--quick: 3)
 	$(PYTHON) tests/bench/pod_footprint.py $(FLAGS)
 
+.PHONY: bench-start
+bench-start: venv images ## how long a new session takes to its QR code, part by part, beside a bare pod (6 minutes; FLAGS=--quick: 2)
+	$(PYTHON) tests/bench/warm_start.py $(FLAGS)
+
 .PHONY: lint
 lint: venv ## ruff, mypy, import-linter, generated files
 	$(VENV)/bin/ruff check .
