@@ -54,11 +54,15 @@ test-e2e: venv images ## the whole system on a cluster
 	$(PYTEST) -m e2e tests/e2e
 
 .PHONY: faults
-faults: faults-pod ## everything that is tested by breaking it, with fresh seeds
+faults: faults-pod faults-walks ## everything that is tested by breaking it, with fresh seeds
 
 .PHONY: faults-pod
 faults-pod: venv ## kill a pod 100 times at random moments and check what WhatsApp and the backend saw; SEED=n replays one life
 	PYTHONPATH=tests/faults:tests/integration/pod:tests/emulator/src $(PYTHON) -m podhistory $(if $(SEED),--seed $(SEED),--kills $(KILLS))
+
+.PHONY: faults-walks
+faults-walks: venv ## walk sessions over the schema of their spec and check each step (4 minutes); SEED=n WALK=name replays one walk
+	PYTHONPATH=tests/faults:tests/integration/operator $(PYTHON) -m walks $(if $(SEED),--seed $(SEED)) $(if $(WALK),--walk '$(WALK)')
 
 .PHONY: bench-pod
 bench-pod: venv ## what a session pod costs, beside a bare neonize script (20 minutes; FLAGS=--quick: 3)

@@ -60,15 +60,19 @@ class Kube:
 
     def call(self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None, **query: str) -> Json | None:
         """The answer; None for 404. Everything else that fails is the test's failure."""
-        content = None if body is None else json.dumps(body)
-        answer = self._http.request(
-            method, path, content=content, headers={"Content-Type": "application/json"} | (headers or {}), params=query
-        )
+        answer = self.answer(method, path, body, headers=headers, **query)
         if answer.status_code == 404:
             return None
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         found: Json = answer.json()
         return found
+
+    def answer(self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None, **query: str) -> httpx.Response:
+        """The answer, whatever it is."""
+        content = None if body is None else json.dumps(body)
+        return self._http.request(
+            method, path, content=content, headers={"Content-Type": "application/json"} | (headers or {}), params=query
+        )
 
     def path(self, plural: str, name: str = "", api: str = CORE) -> str:
         return f"{api}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
@@ -150,6 +154,7 @@ class Kubelet:
         self.ip = ip
         self.makes_ready = True
         self.lets_go = True
+        self.pause = 0.02  # seconds between two looks
         self.pods_seen: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kubelet")
@@ -164,7 +169,7 @@ class Kubelet:
         self._kube.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(self.pause):
             answer = self._kube.call("GET", self._kube.path("pods"))
             for pod in answer["items"] if answer else []:
                 with suppress(AssertionError):  # it changed between the look and the write; the next look sees it

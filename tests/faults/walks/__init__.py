@@ -1,0 +1,1 @@
+"""Walks over the schema of the resource, held against Acto's oracles: `python -m walks`."""
