@@ -39,6 +39,7 @@ MOST = [
     f'settings.botName="{"n" * 64}"',
     "operator.rolloutMaxUnavailable=1000000",
     'operator.logFormat="text"',
+    'operator.logLevel="error"',
 ]
 
 

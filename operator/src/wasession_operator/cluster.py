@@ -21,6 +21,7 @@ from wasession_contract.v1alpha1 import API_VERSION, KIND, PLURAL, SESSION_LABEL
 from wasession_operator.errors import RetryableError, SettingError, StaleError, TerminalError
 from wasession_operator.resources import Manifest
 from wasession_operator.scenarios import EventType
+from wasession_operator.secrecy import without_secrets
 from wasession_operator.store import SessionView
 from wasession_operator.views import ClaimView, Key, PodView, claim_view, pod_view
 
@@ -256,6 +257,7 @@ def _error(what: str, response: aiohttp.ClientResponse, raw: bytes) -> Retryable
         said = _refusal.decode(raw).message
     except msgspec.DecodeError:
         said = raw[:200].decode(errors="replace")
+    said = without_secrets(said)  # it ends in conditions and events, too
     status = response.status
     if status == HTTP_NOT_FOUND:
         return _NotFoundError(f"{what}: {said}")

@@ -17,7 +17,7 @@ from wasession_operator.cluster import Cluster
 from wasession_operator.errors import TerminalError
 from wasession_operator.hearing import Hearing, Kind
 from wasession_operator.store import SessionView, Shelf, Store, V
-from wasession_operator.views import ClaimView, Key, PodView, claim_view, pod_view
+from wasession_operator.views import CLAIM_SUFFIX, POD_SUFFIX, ClaimView, Key, PodView, claim_view, pod_view
 from wasession_operator.workqueue import WorkQueue
 
 _T = TypeVar("_T")
@@ -114,6 +114,7 @@ def _read(raw: Any, view: Callable[[Any], _T | None]) -> _T | None:  # noqa: ANN
         return view(raw)
     except msgspec.ValidationError as error:
         meta = raw.get("metadata", {})
-        where = {"namespace": meta.get("namespace"), "object": meta.get("name")}
+        name = str(meta.get("name"))
+        where = {"namespace": meta.get("namespace"), "session": name.removesuffix(POD_SUFFIX).removesuffix(CLAIM_SUFFIX), "object": name}
         log.error("an object cannot be read and is left alone", **where, because=str(error))  # noqa: TRY400  the message says all
         return None

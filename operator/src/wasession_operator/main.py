@@ -54,10 +54,10 @@ EXIT_BAD_SETTING = 2
 
 
 def run() -> int:
-    """Run the operator until SIGTERM. Returns the exit code."""
+    """Run the operator until SIGTERM. Returns the exit code; a defect that nobody catches is logged as any other line."""
     try:
         chosen = settings.load(os.environ)
-        logs.set_up(chosen.log_format)
+        logs.set_up(chosen.log_format, chosen.log_level)
         asyncio.run(_serve(chosen))
     except SettingError as error:
         print(f"wasession-operator: {error}", file=sys.stderr)  # noqa: T201  before there is a log
@@ -110,7 +110,8 @@ def assemble(chosen: Settings, cluster: Cluster, http: aiohttp.ClientSession, me
     """Put the parts together; to be called inside the event loop."""
     loop = asyncio.get_running_loop()
     queue: WorkQueue[Key] = WorkQueue(loop.call_later, random.random, waited=metrics.queue_wait.observe)
-    store, admission, hearing = Store(), Admission(chosen.max_sessions), Hearing(by_namespace=bool(chosen.namespaces))
+    store, admission = Store(), Admission(chosen.max_sessions)
+    hearing = Hearing(by_namespace=bool(chosen.namespaces), deaf_after=chosen.deaf_after)
     metrics.read_from(store, queue, admission, hearing)
     renderer = Renderer(chosen.template, chosen.device_name, chosen.backend_url, chosen.internal_key)
     policy = Policy(renderer.installation_hash(), chosen.cleanup_interval)

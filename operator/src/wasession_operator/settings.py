@@ -14,12 +14,14 @@ import msgspec
 import yaml
 
 from wasession_operator.errors import SettingError
+from wasession_operator.hearing import DEAF_AFTER
 from wasession_operator.resources import Template, TemplateError
 
 MIN_KEY_BYTES = 16
 MAX_PORT = 65535
 _namespace = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _Number = TypeVar("_Number", int, float)
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class LogFormat(StrEnum):
@@ -27,6 +29,15 @@ class LogFormat(StrEnum):
 
     JSON = "json"
     TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    """From which level on lines are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions that may be down at the same time because the pod template changed."""
     resync_interval: float = 600
     """Seconds between two full lists, which cover lost watch events; jitter of a fifth comes on top."""
+    deaf_after: float = DEAF_AFTER
+    """Seconds for which a watch may stay behind the lists before the liveness probe fails."""
     workers: int = 16
     """Sessions that are worked on at the same time."""
     probe_port: int = 8081
@@ -57,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int = 9090
     """Port of the Prometheus metrics; 0: none."""
     log_format: LogFormat = LogFormat.JSON
+    log_level: LogLevel = LogLevel.INFO
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -71,10 +85,12 @@ def load(environ: Mapping[str, str]) -> Settings:
         cleanup_interval=_number(environ, "CLEANUP_INTERVAL", int, default=300_000, lowest=100) / 1000,
         rollout_max_unavailable=_number(environ, "WASESSION_ROLLOUT_MAX_UNAVAILABLE", int, default=1, lowest=1),
         resync_interval=_number(environ, "WASESSION_RESYNC_SECONDS", float, default=600.0, lowest=0.1),
+        deaf_after=_number(environ, "WASESSION_DEAF_AFTER_SECONDS", float, default=DEAF_AFTER, lowest=0.1),
         workers=_number(environ, "WASESSION_WORKERS", int, default=16, lowest=1),
         probe_port=_number(environ, "WASESSION_PROBE_PORT", int, default=8081, lowest=1, highest=MAX_PORT),
         metrics_port=_number(environ, "WASESSION_METRICS_PORT", int, default=9090, lowest=0, highest=MAX_PORT),
-        log_format=_log_format(environ.get("WASESSION_LOG_FORMAT") or LogFormat.JSON),
+        log_format=_choice(environ, "WASESSION_LOG_FORMAT", LogFormat.JSON),
+        log_level=_choice(environ, "WASESSION_LOG_LEVEL", LogLevel.INFO),
     )
 
 
@@ -143,8 +159,11 @@ def _number(
     return value
 
 
-def _log_format(text: str) -> LogFormat:
+def _choice(environ: Mapping[str, str], variable: str, default: _Choice) -> _Choice:
+    text = environ.get(variable, "").strip()
+    if not text:
+        return default
     try:
-        return LogFormat(text)
+        return type(default)(text)
     except ValueError:
-        raise SettingError(f"WASESSION_LOG_FORMAT={text!r}: give json or text") from None
+        raise SettingError(f"{variable}={text!r}: give {' or '.join(type(default))}") from None

@@ -259,7 +259,7 @@ class OperatorProcess:
             return 0
 
     def metric(self, name: str) -> float:
-        """The sum of all series of that name."""
+        """The sum of all series of that name, or the one series whose labels are given, too."""
         text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5, trust_env=False).text
         lines = [line for line in text.splitlines() if line.startswith((name + " ", name + "{"))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)

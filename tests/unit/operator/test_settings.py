@@ -42,6 +42,7 @@ def test_values(environ: dict[str, str]) -> None:
         ("WASESSION_RESYNC_SECONDS", "nan", "give a number from 0.1"),
         ("WASESSION_METRICS_PORT", "70000", "to 65535"),
         ("WASESSION_LOG_FORMAT", "xml", "give json or text"),
+        ("WASESSION_LOG_LEVEL", "INFO", "give debug or info or warning or error"),
         ("API_URL", "ftp://api", "API_URL='ftp://api': give a base URL"),
     ],
 )
