@@ -111,6 +111,36 @@ class World:
     def pod(self, session_id: str) -> Json | None:
         return self.object("pods", f"{session_id}-session")
 
+    def apply(self, name: str, spec: Json | None = None) -> None:
+        """Write a session's object."""
+        manifest = {"apiVersion": "wasession.dev/v1alpha1", "kind": "WhatsAppSession", "metadata": {"name": name}, "spec": spec or {}}
+        self.installation.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+    def condition(self, name: str, kind: str) -> Json:
+        """The condition of that type; empty while there is none."""
+        session = self.object("was", name) or {}
+        found: Json = next((one for one in session.get("status", {}).get("conditions", []) if one["type"] == kind), {})
+        return found
+
+    def phase(self, name: str) -> str | None:
+        return (self.object("was", name) or {}).get("status", {}).get("phase")
+
+    def warnings(self, name: str) -> list[str]:
+        """Reasons of the Warning events of the session that has the name now."""
+        uid = (self.object("was", name) or {})["metadata"]["uid"]
+        events = [event for event in self.objects("events") if event["involvedObject"].get("uid") == uid]
+        return [event["reason"] for event in events if event["type"] == "Warning"]
+
+    def operator_metric(self, name: str) -> float:
+        """The sum of all series of that name, as the operator counts now."""
+        pods = [pod for pod in self.objects("pods") if pod["metadata"]["labels"].get("app.kubernetes.io/component") == "operator"]
+        assert len(pods) == 1
+        container = pods[0]["spec"]["containers"][0]
+        port = next(port["containerPort"] for port in container["ports"] if port["name"] == "metrics")
+        place = f"/api/v1/namespaces/{self.installation.namespace}/pods/{pods[0]['metadata']['name']}:{port}/proxy/metrics"
+        lines = self.installation.kubectl("get", "--raw", place).splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + " ", name + "{")))
+
     def kill(self, *selector: str) -> None:
         """SIGKILL pods at once, as a lost node or an operator in a hurry would."""
         self.installation.kubectl("delete", "pods", *selector, "--grace-period=0", "--force", "--wait=false")
