@@ -72,6 +72,10 @@ bench-pod: venv ## what a session pod costs, beside a bare neonize script (20 mi
 bench-start: venv images ## how long a new session takes to its QR code, part by part, beside a bare pod (6 minutes; FLAGS=--quick: 2)
 	$(PYTHON) tests/bench/warm_start.py $(FLAGS)
 
+.PHONY: bench-operator
+bench-operator: venv ## the operator with 1,000 and 10,000 sessions, beside the StatefulSet controller (25 minutes; FLAGS=--quick: 6)
+	$(PYTHON) tests/bench/operator_scale.py $(FLAGS)
+
 .PHONY: lint
 lint: venv ## ruff, mypy, import-linter, generated files
 	$(VENV)/bin/ruff check .
