@@ -106,8 +106,8 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class _Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Base of all: immutable, camelCase on the wire."""
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+    """Base of all: immutable, camelCase on the wire. None can be part of a cycle, so the garbage collector need not look at them."""
 
 
 class SecretKeyRef(_Struct, frozen=True, kw_only=True):

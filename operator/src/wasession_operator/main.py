@@ -6,6 +6,7 @@ whose pod it has not heard of yet.
 """
 
 import asyncio
+import gc
 import os
 import random
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 import aiohttp
 import kopf
 import structlog
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from wasession_contract.v1alpha1 import GROUP, PLURAL, SESSION_LABEL, VERSION
 from wasession_operator import __version__, endpoints, logs, settings
@@ -160,11 +162,13 @@ async def _serve(chosen: Settings) -> None:
             pages = {"/metrics": lambda: endpoints.metrics(metrics.registry)}
             await stack.enter_async_context(endpoints.serving(chosen.metrics_port, pages))
         await operator.lister.first()
+        gc.freeze()  # what was just listed stays, and collections need not walk through it
         log.info("started", version=__version__, sessions=len(operator.queue))
         operator.begin(chosen.workers)
         await kopf.operator(
             registry=_registry(operator),
-            settings=_kopf_settings(),
+            settings=kopf_settings(),
+            memories=ForgetfulMemories(),
             standalone=True,
             identity=IDENTITY,
             clusterwide=not chosen.namespaces,
@@ -214,7 +218,19 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def _kopf_settings() -> kopf.OperatorSettings:
+class ForgetfulMemories(ResourceMemories):
+    """kopf remembers 7 KB of every object it ever saw, for daemons and handlers of changes, of which there are none.
+
+    An argument of `kopf.operator`, though its class has no public name.
+    """
+
+    async def recall(self, raw_body: Any, **_: object) -> ResourceMemory:  # noqa: ANN401  kopf's types
+        """A new one each time."""
+        return await super().recall(raw_body, ephemeral=True)
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """An event source and nothing more: no writes, no copies, nothing remembered."""
     chosen = kopf.OperatorSettings()
     chosen.persistence.diffbase_storage = _NoDiffs()
     chosen.persistence.progress_storage = _NoProgress()

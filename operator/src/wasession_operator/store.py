@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from wasession_contract.v1alpha1 import WhatsAppSession
+from wasession_operator.compact import compact
 from wasession_operator.views import ClaimView, Key, PodView, key_of
 
 
@@ -34,7 +35,8 @@ class SessionView(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, session: WhatsAppSession) -> "SessionView":
         """The view of `session`."""
-        return cls(key_of(session), session.metadata.uid, int(session.metadata.resource_version), session)
+        kept = compact(session)
+        return cls(key_of(kept), kept.metadata.uid, int(kept.metadata.resource_version), kept)
 
 
 V = TypeVar("V", bound=_View)

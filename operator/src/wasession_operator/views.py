@@ -7,6 +7,7 @@ the same name may have left one behind.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -119,7 +120,7 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
 
     def key(self, suffix: str) -> Key | None:
         """The session that a pod or claim of this name would belong to."""
-        return Key(self.namespace, self.name.removesuffix(suffix)) if self.name.endswith(suffix) else None
+        return Key(intern(self.namespace), intern(self.name.removesuffix(suffix))) if self.name.endswith(suffix) else None
 
     @property
     def controller(self) -> _Owner | None:
@@ -206,6 +207,11 @@ class _Claim(msgspec.Struct, frozen=True):
     status: _ClaimStatus = _ClaimStatus()
 
 
+def _shared(word: str | None) -> str | None:
+    """A word that many pods or claims say is held once."""
+    return word and intern(word)
+
+
 def key_of(session: WhatsAppSession) -> Key:
     """The key of `session`."""
     return Key(session.metadata.namespace, session.metadata.name)
@@ -225,16 +231,16 @@ def pod_view(raw: Any) -> PodView | None:  # noqa: ANN401  JSON
     trouble, reason, message = (Trouble.NONE, "", "") if ready else _trouble(pod.status, main, deleting=deleting)
     return PodView(
         key=key,
-        uid=pod.metadata.uid,
+        uid=intern(pod.metadata.uid),
         version=int(pod.metadata.resource_version),
-        owner_uid=owner.uid if owner else None,
+        owner_uid=intern(owner.uid) if owner else None,
         of_a_session=owner is not None and (owner.kind, owner.api_version) == (KIND, API_VERSION),
-        template_hash=pod.metadata.annotations.get(TEMPLATE_HASH_ANNOTATION),
+        template_hash=_shared(pod.metadata.annotations.get(TEMPLATE_HASH_ANNOTATION)),
         deleting=deleting,
         finished=pod.status.phase in {"Failed", "Succeeded"},
         ready=ready,
         ip=pod.status.pod_ip,
-        node=pod.spec.node_name,
+        node=_shared(pod.spec.node_name),
         restarts=main.restart_count,
         trouble=trouble,
         reason=reason,
@@ -298,12 +304,12 @@ def claim_view(raw: Any) -> ClaimView | None:  # noqa: ANN401  JSON
         key=key,
         uid=claim.metadata.uid,
         version=int(claim.metadata.resource_version),
-        owner_uid=owner.uid if owner else None,
+        owner_uid=intern(owner.uid) if owner else None,
         of_a_session=kept or (owner is not None and (owner.kind, owner.api_version) == (KIND, API_VERSION)),
         deleting=claim.metadata.deletion_timestamp is not None,
-        size=claim.spec.resources.requests.get("storage", ""),
-        storage_class=claim.spec.storage_class_name,
-        phase=claim.status.phase,
+        size=intern(claim.spec.resources.requests.get("storage", "")),
+        storage_class=_shared(claim.spec.storage_class_name),
+        phase=intern(claim.status.phase),
         provisioning=_provisioning(claim.metadata.annotations),
     )
 
