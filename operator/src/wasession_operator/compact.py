@@ -81,7 +81,7 @@ def _status(status: Status) -> Status:
 def _condition(condition: Condition) -> Condition:
     """Shared whole: sessions that came to the same in the same second say the same. The parts are, in any case."""
     since = share(condition.last_transition_time)
-    type_, reason, message = intern(condition.type), intern(condition.reason), intern(condition.message)
+    type_, reason, message = (intern(str(word)) for word in (condition.type, condition.reason, condition.message))
     return share(_replace(condition, type=type_, reason=reason, message=message, last_transition_time=since))
 
 

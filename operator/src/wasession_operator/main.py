@@ -48,7 +48,7 @@ from wasession_operator.workqueue import WorkQueue
 log = structlog.get_logger(__name__)
 WATCH_SECONDS = 300  # the server ends a watch then; client-go uses 5 to 10 minutes
 FIRST_WATCH_RETRY_SECONDS, LAST_WATCH_RETRY_SECONDS = 1.0, 30.0
-PAGE = 500  # objects in a page of kopf's list, as in ours; it would ask for all at once, and hold them
+PAGE = 100  # objects in a page of kopf's list, which it holds as dicts; it would ask for all at once
 IDLE_SECONDS = 0.2  # kopf keeps a task and a queue for each object that had an event so recently
 IDENTITY: Any = "wasession-operator"  # kopf would look the user up, and the image's has no name
 FINISH_SECONDS = 10.0  # what is under way may take so long to end
