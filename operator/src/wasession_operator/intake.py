@@ -64,7 +64,7 @@ class Intake:
                 unreadable[namespace] = error
         self.admission.add([view.session for view in self.store.sessions])
         for view in self.store.sessions:
-            self.queue.add(view.key)
+            self.queue.add(view.key, background=True)
         return unreadable
 
     async def _list(self, cluster: Cluster, namespace: str | None) -> None:

@@ -1,18 +1,20 @@
 """The work queue: which session is to be looked at next. As client-go's, in asyncio; no library of the field has one.
 
 A key is in it once, and never with two workers: added while it is worked on, it comes again when that is done. Failures
-back off per key, exponentially with jitter. Surprising: taking a key forgets its timer, because whoever works on it
+back off per key, exponentially with jitter. What is only looked at to be sure (after a start, at each resync) goes behind what
+happened, so that ten thousand looks delay no event. Surprising: taking a key forgets its timer, because whoever works on it
 says anew when to look again.
 """
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 FIRST_DELAY = 0.5  # seconds; doubled with each failure in a row
+BACKGROUND_SHARE = 8  # every so many keys one from the background is taken first, so that it cannot starve
 MAX_DELAY = 120.0  # seconds; a mend is noticed by its event anyway, this is for what has none
 
 
@@ -45,7 +47,9 @@ class WorkQueue(Generic[K]):
         self._clock = clock
         self._waited = waited
         self._ready: deque[K] = deque()
-        self._queued: dict[K, float] = {}  # since when; as `_ready`, the oldest comes first
+        self._background: OrderedDict[K, None] = OrderedDict()  # a deque that any key can leave
+        self._turn = 0
+        self._queued: dict[K, float] = {}  # since when; the oldest comes first
         self._working: dict[K, float] = {}
         self._again: set[K] = set()
         self._timers: dict[K, tuple[float, Timer]] = {}
@@ -54,12 +58,12 @@ class WorkQueue(Generic[K]):
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self._queued)
 
     @property
     def idle(self) -> bool:
         """Nothing is waiting and nothing is worked on; timers do not count."""
-        return not self._ready and not self._working
+        return not self._queued and not self._working
 
     @property
     def failing(self) -> int:
@@ -73,7 +77,7 @@ class WorkQueue(Generic[K]):
 
     @property
     def oldest_wait(self) -> float:
-        """Seconds for which the key that is next has waited; 0: none waits."""
+        """Seconds for which the key that came first of all that wait has waited; 0: none waits."""
         return self._clock() - next(iter(self._queued.values())) if self._queued else 0
 
     @property
@@ -81,14 +85,20 @@ class WorkQueue(Generic[K]):
         """Seconds for which the key that was taken first is worked on; 0: none is."""
         return self._clock() - next(iter(self._working.values())) if self._working else 0
 
-    def add(self, key: K) -> None:
-        """Let `key` be worked on, once."""
+    def add(self, key: K, *, background: bool = False) -> None:
+        """Let `key` be worked on, once; `background`: nothing is known to have happened to it."""
         if key in self._working:
             self._again.add(key)
         elif key not in self._queued:
             self._queued[key] = self._clock()
-            self._ready.append(key)
+            if background:
+                self._background[key] = None
+            else:
+                self._ready.append(key)
             self._arrived.set()
+        elif not background and key in self._background:
+            del self._background[key]
+            self._ready.append(key)
 
     def add_after(self, key: K, seconds: float) -> None:
         """Let `key` be worked on in `seconds`; of two timers of a key the earlier one counts."""
@@ -101,12 +111,12 @@ class WorkQueue(Generic[K]):
 
     async def take(self) -> K | None:
         """The next key, waiting for one; None once the queue is closed. Whoever takes it calls `done` or `failed`."""
-        while not self._ready and not self._closed:
+        while not self._queued and not self._closed:
             self._arrived.clear()
             await self._arrived.wait()
         if self._closed:
             return None
-        key = self._ready.popleft()
+        key = self._next()
         now = self._clock()
         self._waited(now - self._queued.pop(key))
         self._working[key] = now
@@ -148,6 +158,12 @@ class WorkQueue(Generic[K]):
         self._again.discard(key)
         if came_meanwhile and again:
             self.add(key)
+
+    def _next(self) -> K:
+        self._turn += 1
+        if self._background and (not self._ready or self._turn % BACKGROUND_SHARE == 0):
+            return self._background.popitem(last=False)[0]
+        return self._ready.popleft()
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wasession_operator.workqueue import FIRST_DELAY, MAX_DELAY, WorkQueue
+from wasession_operator.workqueue import BACKGROUND_SHARE, FIRST_DELAY, MAX_DELAY, WorkQueue
 
 if TYPE_CHECKING:
     from conftest import FakeTimers
@@ -141,3 +141,25 @@ async def test_how_long_keys_wait_and_are_worked_on_is_told(timers: FakeTimers) 
     assert queue.longest_work == 2
     queue.done("a")
     assert (queue.longest_work, waits) == (0, [4])
+
+
+async def test_what_happened_goes_before_what_is_only_looked_at_to_be_sure(queue: WorkQueue[str]) -> None:
+    for key in ("a", "b", "c"):
+        queue.add(key, background=True)
+    queue.add("x")
+    queue.add("b")
+    queue.add("x", background=True)
+    assert len(queue) == 4
+    assert [await queue.take() for _ in range(4)] == ["x", "b", "a", "c"]
+    assert len(queue) == 0
+
+
+async def test_a_stream_of_events_does_not_starve_the_background(queue: WorkQueue[str]) -> None:
+    queue.add("background", background=True)
+    taken: list[str | None] = []
+    for number in range(BACKGROUND_SHARE):
+        queue.add(f"event {number}")
+    for number in range(BACKGROUND_SHARE):
+        taken.append(await queue.take())
+        queue.add(f"later event {number}")
+    assert "background" in taken
