@@ -153,14 +153,17 @@ def claim(session: WhatsAppSession) -> Manifest:
 
 
 def owner(session: WhatsAppSession) -> Manifest:
-    """The owner reference to `session`."""
+    """The owner reference to `session`.
+
+    Without `blockOwnerDeletion`: where the API server guards owner references, that needs the right to update the session's
+    finalizers subresource, and our own finalizer keeps a session until its pod and claim are gone anyway.
+    """
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "name": session.metadata.name,
         "uid": session.metadata.uid,
         "controller": True,
-        "blockOwnerDeletion": True,
     }
 
 

@@ -49,7 +49,6 @@ def test_the_pod_is_the_template_and_the_sessions_parts(build: Build) -> None:
                 "name": "cliente1",
                 "uid": "s-1",
                 "controller": True,
-                "blockOwnerDeletion": True,
             }
         ],
     }
