@@ -54,7 +54,7 @@ test-e2e: venv images ## the whole system on a cluster
 	$(PYTEST) -m e2e tests/e2e
 
 .PHONY: faults
-faults: faults-pod faults-walks ## everything that is tested by breaking it, with fresh seeds
+faults: faults-pod faults-walks faults-operator ## everything that is tested by breaking it, with fresh seeds
 
 .PHONY: faults-pod
 faults-pod: venv ## kill a pod 100 times at random moments and check what WhatsApp and the backend saw; SEED=n replays one life
@@ -63,6 +63,10 @@ faults-pod: venv ## kill a pod 100 times at random moments and check what WhatsA
 .PHONY: faults-walks
 faults-walks: venv ## walk sessions over the schema of their spec and check each step (4 minutes); SEED=n WALK=name replays one walk
 	PYTHONPATH=tests/faults:tests/integration/operator $(PYTHON) -m walks $(if $(SEED),--seed $(SEED)) $(if $(WALK),--walk '$(WALK)')
+
+.PHONY: faults-operator
+faults-operator: venv ## break the operator's world at every point of its life (15 minutes; FLAGS=--all: in every way); POINT=name tries that one
+	PYTHONPATH=tests/faults:tests/integration/operator $(PYTHON) -m operatorpoints $(FLAGS) $(if $(POINT),'$(POINT)')
 
 .PHONY: bench-pod
 bench-pod: venv ## what a session pod costs, beside a bare neonize script (20 minutes; FLAGS=--quick: 3)

@@ -83,12 +83,15 @@ class ApiProxy:
         self._targets: dict[Target, None] = {}
         self._event_numbers: Counter[str] = Counter()
         self._transports: set[asyncio.Transport] = set()
+        self._asking: set[asyncio.Task[web.Response]] = set()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         connector = aiohttp.TCPConnector(ssl=self._ssl, limit=0)
         self._http = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=True)
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)  # 0 would be for ever
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, access_log=None, handler_cancellation=True), shutdown_timeout=0.1
+        )  # 0 would be for ever
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.server = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -98,6 +101,7 @@ class ApiProxy:
         self._cut()
         self._present.set()
         await self._runner.cleanup()
+        await asyncio.gather(*self._asking, return_exceptions=True)
         await self._http.close()
 
     def write_kubeconfig(self, path: Path) -> None:
@@ -210,6 +214,13 @@ class ApiProxy:
         return web.Response(status=answer[0], body=answer[1], content_type=_JSON)
 
     async def _ask(self, request: Request, incoming: web.BaseRequest) -> web.Response:
+        """Ask the API server. What has begun goes on, even if the program that wanted it is gone."""
+        asking = asyncio.create_task(self._ask_to_the_end(request, incoming))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return await asyncio.shield(asking)
+
+    async def _ask_to_the_end(self, request: Request, incoming: web.BaseRequest) -> web.Response:
         try:
             async with self._http.request(
                 request.method,
