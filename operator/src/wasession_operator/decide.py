@@ -228,6 +228,8 @@ def _terminate(observed: Observed, policy: Policy, now: datetime) -> Plan:
         return Plan()
     if observed.owes_logout:
         return _log_out(observed, policy, now)
+    if observed.logout_is_to_be_said:  # before the pod goes, else the next operator would take the device for linked
+        return Plan((), judge.status(observed, now))
     actions: list[Action] = []
     our_pod = pod if belongs(observed, pod) is Belongs.OURS else None
     if our_pod and not our_pod.deleting:

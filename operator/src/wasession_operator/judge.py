@@ -12,7 +12,7 @@ from wasession_contract.conditions import ConditionType, Reason
 from wasession_contract.names import pod_name
 from wasession_contract.v1alpha1 import BackendState, Condition, ConditionStatus, Phase, PodStatus, SessionState, Status
 from wasession_operator.messages import MAX_MESSAGE, NOT_ADMITTED, message, with_mend
-from wasession_operator.observed import Belongs, Observed, belongs, condition, linked_by
+from wasession_operator.observed import Belongs, Logout, Observed, belongs, condition, linked_by
 from wasession_operator.scenarios import FALSE, LOGGED_OUT_CODE, SERVES, TABLE, TRUE, UNKNOWN, EventType, Row, Scenario, scenario
 
 
@@ -98,6 +98,8 @@ def _pod_ready(row: Row, which: Scenario, observed: Observed, words: str) -> tup
 
 
 def _paired(observed: Observed) -> tuple[ConditionStatus, Reason | str, str]:
+    if observed.logout is Logout.DONE:
+        return FALSE, Reason.LOGGED_OUT, ""
     report = observed.report
     linked = linked_by(report)
     if linked is None:

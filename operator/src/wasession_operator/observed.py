@@ -99,6 +99,12 @@ class Observed:
         return self.session.spec.logout_on_delete and self.paired and not given_up and self.logout is not Logout.DONE
 
     @property
+    def logout_is_to_be_said(self) -> bool:
+        """Whether the device was unlinked and the status does not know it yet, which alone outlives this process."""
+        known = condition(self.session, ConditionType.PAIRED)
+        return self.logout is Logout.DONE and known is not None and known.status is ConditionStatus.TRUE
+
+    @property
     def paired(self) -> bool:
         """Whether the device is linked, as far as was last known."""
         if (linked := linked_by(self.report)) is not None:

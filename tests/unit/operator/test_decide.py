@@ -159,9 +159,20 @@ def test_a_paired_session_is_logged_out_before_anything_is_deleted(build: Build)
     gone = build.later(build.reporting(SessionState.CONNECTED), session={"deletion_timestamp": build.now})
     assert actions(build, gone) == (LogOut("10.0.0.1"),)
     assert actions(build, replace(gone, logout=Logout.RUNNING)) == ()
-    assert actions(build, replace(gone, logout=Logout.DONE)) == (DeletePod("p-1", Cause.TERMINATING), DeleteClaim("c-1"))
-    assert actions(build, replace(gone, logout=Logout.DONE, pod=None, claim=build.claim(deleting=True))) == ()
-    assert actions(build, replace(gone, logout=Logout.DONE, pod=None, claim=None)) == (RemoveFinalizer(),)
+    done = build.later(replace(gone, logout=Logout.DONE))
+    assert actions(build, done) == (DeletePod("p-1", Cause.TERMINATING), DeleteClaim("c-1"))
+    assert actions(build, replace(done, pod=None, claim=build.claim(deleting=True))) == ()
+    assert actions(build, replace(done, pod=None, claim=None)) == (RemoveFinalizer(),)
+
+
+def test_a_logout_that_is_done_is_said_before_the_pod_goes_so_that_the_next_operator_knows(build: Build) -> None:
+    gone = build.later(build.reporting(SessionState.CONNECTED), session={"deletion_timestamp": build.now})
+    plan = decide(replace(gone, logout=Logout.DONE), build.policy, build.now)
+    assert plan.actions == ()
+    assert plan.status
+    assert ("Paired", "LoggedOut") in {(one.type, one.reason) for one in plan.status.conditions}
+    said = replace(gone, session=build.with_status(gone.session, plan.status), pod=None)
+    assert actions(build, said) == (DeleteClaim("c-1"),), "a new operator, which remembers no logout"
 
 
 def test_a_session_that_was_never_paired_goes_without_a_logout(build: Build) -> None:
