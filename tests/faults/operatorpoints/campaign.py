@@ -1,6 +1,7 @@
 """Many trials, side by side: first each scenario without faults, then its points."""
 
 import asyncio
+import random
 import secrets
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from operatorpoints.api import Api
-from operatorpoints.points import FAULTS, Point, points
+from operatorpoints.points import Point, points
 from operatorpoints.scenarios import SCENARIOS
 from operatorpoints.tally import Tally
 from operatorpoints.trial import Lane, Outcome
@@ -43,7 +44,8 @@ class Campaign:
             ]
             names = [name for name in SCENARIOS if not self.wanted or any(fnmatch(name, one.split("/")[0]) for one in self.wanted)]
             await _side_by_side(ready, [(name, resync) for name in names for resync in (False, True)], self._lead_plain, end)
-            found = sorted((point for name in names for point in self._points(name)), key=lambda point: FAULTS.index(point.fault))
+            found = [point for name in names for point in self._points(name)]
+            random.shuffle(found)  # what a short time leaves is a fair sample
             await _side_by_side(ready, found, self._try, end)
 
     def _points(self, name: str) -> Iterable[Point]:
@@ -65,6 +67,7 @@ class Campaign:
 
     async def _try(self, lane: Lane, point: Point) -> None:
         outcome = await lane.tried(point, self.plain[point.scenario, point.needs_resync])
+        print(f"{point}: {'held' if not outcome.broken else 'broken'}", file=sys.stderr, flush=True)
         self.tally.add(point, fired=outcome.fired, broken=outcome.broken)
         if outcome.broken:
             self._keep(str(point), outcome)
