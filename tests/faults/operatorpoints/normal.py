@@ -42,7 +42,7 @@ def _session(one: Json, names: dict[str, str]) -> Normal:
     status = one.get("status", {})
     pod, report = status.get("pod", {}), status.get("session", {})
     return {
-        "spec": one.get("spec"),
+        "spec": _spec(one.get("spec", {})),
         "generation": one["metadata"]["generation"],
         "up to date": status.get("observedGeneration") == one["metadata"]["generation"],
         "phase": status.get("phase"),
@@ -50,6 +50,12 @@ def _session(one: Json, names: dict[str, str]) -> Normal:
         "pod": (names.get(pod.get("uid", ""), "nothing"), pod.get("ready"), pod.get("node")),
         "report": (names.get(report.get("podUID", ""), "nothing"), report.get("state")),
     }
+
+
+def _spec(spec: Json) -> Json:
+    """Each trial has a storage class of its own, if it has one."""
+    storage = spec.get("storage", {})
+    return spec | {"storage": storage | {"storageClassName": "storageClassName" in storage}}
 
 
 def _pod(one: Json, _names: dict[str, str]) -> Normal:
