@@ -6,6 +6,7 @@ session's own spec, because a changed session is replaced at once and a changed 
 """
 
 import copy
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Self
@@ -32,6 +33,7 @@ LABELS = {"app.kubernetes.io/name": "wasession", "app.kubernetes.io/component": 
 _SOMEBODY = WhatsAppSession(metadata=Metadata(name="any", namespace="any", uid="any"))
 _HALF = 16  # hex digits, 64 bits: a hash tells two versions apart, it protects nothing
 
+_POD_IS_MADE_OF = frozenset({"device_name", "backend", "pairing", "reconnect", "pacing", "webhooks", "proxy", "restarted_at"})
 
 class TemplateError(ValueError):
     """The file is no PodTemplateSpec that a session's pod can be made of."""
@@ -168,10 +170,27 @@ def owner(session: WhatsAppSession) -> Manifest:
 
 
 def session_hash(spec: Spec) -> str:
-    """The half of the hash that is the session's own: over the fields of `spec` that its pod is made of."""
-    return _half(
-        (spec.device_name, spec.backend.url, spec.pairing, spec.reconnect, spec.pacing, spec.webhooks, spec.proxy, spec.restarted_at)
-    )
+    """The half of the hash that is the session's own: over the fields of `spec` that its pod is made of.
+
+    Defaults are left out, so that a field that a newer operator knows replaces no pod of a session that does not set it.
+    """
+    return _half({name: one for name, one in _but_defaults(spec).items() if name in _POD_IS_MADE_OF})
+
+
+def _but_defaults(struct: msgspec.Struct) -> Manifest:
+    said = ((name, getattr(struct, name), default) for name, default in _fields(type(struct)))
+    return {name: plain for name, one, default in said if one != default and (plain := _plain(one)) != {}}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return _but_defaults(value)
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+@functools.cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    return tuple((field.name, field.default) for field in msgspec.structs.fields(kind))
 
 
 def _literally(value: str) -> str:

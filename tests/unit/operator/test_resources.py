@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from wasession_contract import podwire
+from wasession_contract.v1alpha1 import Pacing
 from wasession_operator import resources
 from wasession_operator.resources import Renderer, Template, TemplateError
 
@@ -134,6 +135,17 @@ def test_the_sessions_half_reacts_to_what_its_pod_is_made_of(build: Build) -> No
 
 
 def test_the_claim_follows_the_spec_and_has_no_owner_under_retain(build: Build) -> None:
+def test_a_field_that_only_a_newer_operator_knows_replaces_no_pod(build: Build) -> None:
+    class Newer(Pacing, frozen=True, kw_only=True):
+        night: int = 0
+
+    def newer(**fields: int) -> str:
+        return resources.session_hash(msgspec.structs.replace(build.spec(), pacing=Newer(**fields)))
+
+    assert newer() == newer(burst=5) == resources.session_hash(build.spec())
+    assert len({newer(), newer(night=1), newer(burst=1)}) == 3
+
+
     claim = resources.claim(build.session(spec=build.spec(storage={"size": "2Gi", "storageClassName": "fast"})))
     assert claim["metadata"]["name"] == "cliente1-data"
     assert claim["metadata"]["ownerReferences"][0]["uid"] == "s-1"
