@@ -31,13 +31,16 @@ def environment(rendering: Rendering, component: str, directory: Path) -> dict[s
 
 
 LEAST = ["settings.maxSessions=1", "settings.maxReconnectAttempts=0", "settings.sessionTimeout=1", "settings.cleanupInterval=100"]
+LEAST += ["operator.rollout.maxUnavailable=1", "operator.rollout.progressDeadlineSeconds=1", "operator.startup.sessionsPerSecond=0"]
 MOST = [
     "settings.maxSessions=1000000",
     "settings.maxReconnectAttempts=1000",
     "settings.sessionTimeout=31536000000",
     "settings.cleanupInterval=2147483647",
     f'settings.botName="{"n" * 64}"',
-    "operator.rolloutMaxUnavailable=1000000",
+    "operator.rollout.maxUnavailable=1000000",
+    "operator.rollout.progressDeadlineSeconds=2147483647",
+    "operator.startup.sessionsPerSecond=10000",
     'operator.logFormat="text"',
     'operator.logLevel="error"',
 ]

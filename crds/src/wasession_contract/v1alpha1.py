@@ -20,6 +20,7 @@ PLURAL = "whatsappsessions"
 FINALIZER = f"{GROUP}/logout"
 SESSION_LABEL = f"{GROUP}/session"
 TEMPLATE_HASH_ANNOTATION = f"{GROUP}/template-hash"
+PREVIOUSLY_ANNOTATION = f"{GROUP}/previously"
 
 
 class OperatingMode(StrEnum):

@@ -184,15 +184,15 @@ class Cluster:
         """Delete this very object. Raises StaleError if it is another one or gone."""
         await self._delete(_session_path(session.metadata.namespace, session.metadata.name), session.metadata.uid)
 
-    async def post_event(self, session: WhatsAppSession, kind: EventType, reason: str, message: str) -> None:
-        """Post a Kubernetes event about `session`."""
+    async def post_event(self, session: WhatsAppSession, kind: EventType, reason: str, message: str, once: str = "") -> None:
+        """Post a Kubernetes event about `session`. Raises StaleError if there is one with the same `once` already."""
         meta = session.metadata
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         about = {"apiVersion": API_VERSION, "kind": KIND, "namespace": meta.namespace, "name": meta.name, "uid": meta.uid}
         body = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"generateName": f"{meta.name}.", "namespace": meta.namespace},
+            "metadata": {"namespace": meta.namespace} | ({"name": f"{meta.name}.{once}"} if once else {"generateName": f"{meta.name}."}),
             "involvedObject": about,
             "type": kind.value,
             "reason": reason,

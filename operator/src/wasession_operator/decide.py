@@ -13,6 +13,8 @@ from wasession_contract.conditions import ConditionType
 from wasession_contract.v1alpha1 import FINALIZER, ConditionStatus, IdlePolicy, ReclaimPolicy, SessionState, Status
 from wasession_operator import judge, resources
 from wasession_operator.observed import Belongs, Logout, Observed, belongs, condition
+from wasession_operator.standing import previously
+from wasession_operator.views import Previously
 
 TAKEN_LOOK_AGAIN = 30.0  # seconds; a foreign object without our label is not watched,
 TAKEN_AND_GOING_LOOK_AGAIN = 1.0  # nor is its end
@@ -72,9 +74,10 @@ class DeleteClaim:
 
 @dataclass(frozen=True)
 class CreatePod:
-    """A pod of this template hash."""
+    """A pod of this template hash, which remembers what the session was before."""
 
     template_hash: str
+    previously: Previously = Previously.NOTHING
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,6 @@ class Plan:
     actions: tuple[Action, ...] = ()
     status: Status | None = None
     again_after: float | None = None
-    waits_for_rollout: bool = False
 
 
 def decide(observed: Observed, policy: Policy, now: datetime) -> Plan:
@@ -122,7 +124,7 @@ def decide(observed: Observed, policy: Policy, now: datetime) -> Plan:
     plan = _with_pod(observed, policy, now)
     if idle_for is not None and plan.again_after is None:
         looks = math.ceil(idle_for / policy.cleanup_interval)
-        plan = Plan(plan.actions, plan.status, looks * policy.cleanup_interval, plan.waits_for_rollout)
+        plan = Plan(plan.actions, plan.status, looks * policy.cleanup_interval)
     return plan
 
 
@@ -144,30 +146,28 @@ def _with_pod(observed: Observed, policy: Policy, now: datetime) -> Plan:
         actions.append(CreateClaim())
     if (binding := _seconds_until(observed.binds_until, now)) and observed.pod is None and observed.claim:
         return Plan(tuple(actions), None, binding)  # its end is an event; so short a wait is not worth a write of the status
-    wait = _seconds_until(observed.pod_not_before, now) if observed.pod is None else None
-    waits_for_rollout = False
-    if wait is None and not (observed.pod is None and (observed.claim is None or _claim_is_going(observed))):
-        of_pod, waits_for_rollout = _pod(observed, policy)
-        actions += of_pod
-    return Plan((*actions, *_adjust_claim(observed)), status, wait, waits_for_rollout)
+    waits = [observed.starts_at, observed.pod_not_before if observed.pod is None else None]
+    wait = max((seconds for moment in waits if (seconds := _seconds_until(moment, now)) is not None), default=None)
+    if observed.pod is not None or (wait is None and observed.claim is not None and not _claim_is_going(observed)):
+        actions += _pod(observed, policy)
+    return Plan((*actions, *_adjust_claim(observed)), status, wait)
 
 
-def _pod(observed: Observed, policy: Policy) -> tuple[list[Action], bool]:
-    """What to do about the pod, and whether it waits for its turn in a roll-out."""
+def _pod(observed: Observed, policy: Policy) -> list[Action]:
+    """What to do about the pod."""
     pod = observed.pod
     of_session = resources.session_hash(observed.session.spec)
     if pod is None:
-        return [CreatePod(f"{policy.installation_hash}-{of_session}")], False
+        return [CreatePod(f"{policy.installation_hash}-{of_session}", previously(observed.session))]
     if pod.deleting or belongs(observed, pod) is not Belongs.OURS:
-        return [], False
+        return []
     if pod.finished:
-        return [DeletePod(pod.uid, Cause.FINISHED)], False
+        return [DeletePod(pod.uid, Cause.FINISHED)]
     old_installation, _, old_session = (pod.template_hash or "").partition("-")
     if old_session != of_session:
-        return [DeletePod(pod.uid, Cause.SPEC_CHANGED)], False
-    if old_installation == policy.installation_hash:
-        return [], False
-    return ([DeletePod(pod.uid, Cause.ROLLOUT)], False) if observed.may_roll or not pod.ready else ([], True)
+        return [DeletePod(pod.uid, Cause.SPEC_CHANGED)]
+    outdated = old_installation != policy.installation_hash
+    return [DeletePod(pod.uid, Cause.ROLLOUT)] if outdated and observed.may_roll else []
 
 
 def _claim_is_going(observed: Observed) -> bool:

@@ -28,14 +28,14 @@ from wasession_operator.decide import (
     LogOut,
     RemoveFinalizer,
 )
-from wasession_operator.errors import OperatorError
+from wasession_operator.errors import OperatorError, StaleError
 from wasession_operator.memory import Memories
 from wasession_operator.metrics import Metrics
 from wasession_operator.observed import Logout, Observed
 from wasession_operator.resources import Renderer
 from wasession_operator.scenarios import EventType
 from wasession_operator.store import Store
-from wasession_operator.views import Key
+from wasession_operator.views import Key, Previously
 from wasession_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -89,8 +89,8 @@ class Executor:
             case DeleteClaim(uid):
                 await cluster.delete_claim(key, uid)
                 await self._refresh_claim(key)
-            case CreatePod(template_hash):
-                await self._create_pod(session, template_hash)
+            case CreatePod(template_hash, previously):
+                await self._create_pod(session, template_hash, previously)
             case DeletePod(uid, cause):
                 await self._delete_pod(key, session, uid, cause)
             case LogOut(ip):
@@ -104,9 +104,9 @@ class Executor:
                 assert_never(action)
         self.metrics.actions.labels(type(action).__name__).inc()
 
-    async def _create_pod(self, session: WhatsAppSession, template_hash: str) -> None:
+    async def _create_pod(self, session: WhatsAppSession, template_hash: str, previously: Previously) -> None:
         memory = self.memories.of(session)
-        pod = await self.cluster.create_pod(self.renderer.pod(session, template_hash))
+        pod = await self.cluster.create_pod(self.renderer.pod(session, template_hash, previously))
         if pod is None:
             return
         self.store.pods.put(pod)
@@ -161,10 +161,12 @@ class Executor:
         view = self.store.sessions.get(key)
         return view is not None and Observed(view.session).asleep
 
-    async def event(self, session: WhatsAppSession, kind: EventType, reason: str, message: str) -> None:
-        """An event is a courtesy: nothing fails for want of it."""
+    async def event(self, session: WhatsAppSession, kind: EventType, reason: str, message: str, *, once: str = "") -> None:
+        """An event is a courtesy: nothing fails for want of it. `once`: what it is about; it is told a single time of that."""
         try:
-            await self.cluster.post_event(session, kind, reason, message)
+            await self.cluster.post_event(session, kind, reason, message, once)
+        except StaleError:
+            log.debug("an event is told already", reason=reason)
         except OperatorError as error:
             log.warning("an event could not be posted", reason=reason, because=str(error))
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -41,7 +41,9 @@ from wasession_operator.reconcile import Reconciler
 from wasession_operator.resources import Renderer
 from wasession_operator.rollout import Rollout
 from wasession_operator.settings import Settings
+from wasession_operator.startup import Starts
 from wasession_operator.store import Store
+from wasession_operator.turns import Turns
 from wasession_operator.views import Key
 from wasession_operator.workqueue import WorkQueue
 
@@ -129,11 +131,13 @@ def assemble(chosen: Settings, cluster: Cluster, http: aiohttp.ClientSession, me
         now=_now,
         log_out=lambda ip, token: log_out(http, ip, token, policy.logout_wait),
     )
+    rollout = Rollout(chosen.rollout_max_unavailable, timedelta(seconds=chosen.rollout_progress_deadline))
+    metrics.count_rollout(rollout)
     reconciler = Reconciler(
         store=store,
         queue=queue,
         admission=admission,
-        rollout=Rollout(chosen.rollout_max_unavailable),
+        turns=Turns(rollout, Starts(chosen.startup_per_second), queue, policy.installation_hash),
         policy=policy,
         bindings=Bindings(),
         memories=memories,
@@ -162,6 +166,7 @@ async def _serve(chosen: Settings) -> None:
             pages = {"/metrics": lambda: endpoints.metrics(metrics.registry)}
             await stack.enter_async_context(endpoints.serving(chosen.metrics_port, pages))
         await operator.lister.first()
+        operator.reconciler.survey()
         gc.freeze()  # what was just listed stays, and collections need not walk through it
         log.info("started", version=__version__, sessions=len(operator.queue))
         operator.begin(chosen.workers)

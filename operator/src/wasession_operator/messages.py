@@ -12,7 +12,6 @@ NOT_ADMITTED = "older sessions fill the installation's limit of sessions (MAX_SE
 _MESSAGES: dict[Scenario, str] = {
     Scenario.TERMINATING: "the session is being deleted",
     Scenario.NOT_ADMITTED: NOT_ADMITTED,
-    Scenario.REPLACING: "the old pod is going, the next one follows",
     Scenario.STARTING: "the pod serves and has not reported yet",
     Scenario.AWAITING_SCAN: "scan the QR code or enter the pairing code on the phone",
     Scenario.UNLINKED: "the device was unlinked; scan the new QR code",
@@ -56,10 +55,8 @@ def message(which: Scenario, observed: Observed, logout_failure: str = "") -> st
             return f"a {observed.name_taken} of this session's name ({name}) belongs to somebody else; remove it, or use another name"
         case Scenario.REFUSED:
             return with_mend(observed, observed.refusal)
-        case Scenario.CREATING:
-            name = observed.session.metadata.name
-            seen = f"kubectl describe pod {names.pod_name(name)} pvc {names.claim_name(name)}"
-            return f"the pod or its volume is being made; if that takes long, see {seen}"
+        case Scenario.CREATING | Scenario.REPLACING:
+            return _coming(which, observed)
         case Scenario.NODE_LOST:
             return _node_lost(observed)
         case Scenario.RECONNECTING:
@@ -89,6 +86,16 @@ def _node_lost(observed: Observed) -> str:
         f"the node {node} does not answer; the pod may still run there, so no second one is started. Bring the node back, or, if it is"
         f" gone for good, kubectl delete node {node}: a minute later the pod is replaced"
     )
+
+
+def _coming(which: Scenario, observed: Observed) -> str:
+    if observed.pod is None and observed.starts_at:
+        return f"waits for its turn to start, at about {observed.starts_at:%H:%M:%S} UTC (operator.startup.sessionsPerSecond)"
+    if which is Scenario.REPLACING:
+        return "the old pod is going, the next one follows"
+    name = observed.session.metadata.name
+    seen = f"kubectl describe pod {names.pod_name(name)} pvc {names.claim_name(name)}"
+    return f"the pod or its volume is being made; if that takes long, see {seen}"
 
 
 def _logout_failed(observed: Observed, why: str) -> str:

@@ -5,7 +5,7 @@ docs/reference/operator-metrics.md explains each.
 """
 
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ from wasession_contract.v1alpha1 import Phase
 from wasession_operator import __version__
 from wasession_operator.admission import Admission
 from wasession_operator.hearing import Hearing, Kind
+from wasession_operator.rollout import Rollout
 from wasession_operator.store import Store
 from wasession_operator.views import Key
 from wasession_operator.workqueue import WorkQueue
@@ -101,6 +102,17 @@ class Metrics:
     def read_from(self, store: Store, queue: WorkQueue[Key], admission: Admission, hearing: Hearing) -> None:
         """From now on show the state of these, too."""
         self.registry.register(_State(store, queue, admission, hearing))
+
+    def count_rollout(self, rollout: Rollout) -> None:
+        """Show how far `rollout` is."""
+        shown: dict[str, tuple[str, Callable[[], float]]] = {
+            "stopped": ("1: sessions did not come back, and no further one is replaced.", lambda: rollout.stopped),
+            "outdated_sessions": ("Sessions whose pod is of an older template.", lambda: rollout.outdated),
+            "in_progress_sessions": ("Sessions that are away or about to be, and have time to come back.", lambda: rollout.in_progress),
+            "failed_sessions": ("Sessions that did not come back in time on the new template.", lambda: rollout.failed),
+        }
+        for name, (words, value) in shown.items():
+            Gauge(f"wasession_operator_rollout_{name}", words, registry=self.registry).set_function(value)
 
 
 class _State(Collector):

@@ -43,6 +43,8 @@ class Observed:
     admitted: bool = True
     may_roll: bool = False
     """A changed pod template may reach this session now."""
+    starts_at: datetime | None = None
+    """Its turn to start has not come yet; it will then."""
     pod_not_before: datetime | None = None
     """Back-off after a pod that ended by itself."""
     binds_until: datetime | None = None

@@ -13,14 +13,14 @@ from wasession_contract.v1alpha1 import WhatsAppSession
 from wasession_operator import judge
 from wasession_operator.admission import Admission
 from wasession_operator.binding import Bindings
-from wasession_operator.decide import Cause, DeletePod, Plan, Policy, decide
+from wasession_operator.decide import Plan, Policy, decide
 from wasession_operator.errors import RetryableError, StaleError, TerminalError
 from wasession_operator.execute import Executor
 from wasession_operator.memory import Memories, Memory
 from wasession_operator.observed import Observed
-from wasession_operator.rollout import Rollout
 from wasession_operator.scenarios import EventType
 from wasession_operator.store import Store
+from wasession_operator.turns import Turns
 from wasession_operator.views import ClaimView, Key, PodView
 from wasession_operator.workqueue import WorkQueue
 
@@ -42,7 +42,7 @@ class Reconciler:
     store: Store
     queue: WorkQueue[Key]
     admission: Admission
-    rollout: Rollout
+    turns: Turns
     policy: Policy
     bindings: Bindings
     memories: Memories
@@ -67,12 +67,13 @@ class Reconciler:
                 await self.executor.refresh(key)
                 continue
             plan = decide(observed, self.policy, self.now())
-            self._take_turn(key, observed, plan)
+            await self._tell_of_rollout(key, observed)
             try:
                 if plan.actions:
                     await self._act(key, observed.session, plan)
                 elif plan.status is None or plan.status == judge.comparable(view.session.status):
-                    return min((seconds for seconds in (plan.again_after, _news_after(observed)) if seconds is not None), default=None)
+                    waits = (plan.again_after, _news_after(observed), self.turns.due(key, self.now()))
+                    return min((seconds for seconds in waits if seconds is not None), default=None)
                 else:
                     await self.executor.tell(key, observed.session, plan.status)
             except StaleError as error:
@@ -80,7 +81,14 @@ class Reconciler:
                 await self.executor.refresh(key)
         raise RetryableError(f"not at rest after {ROUNDS} rounds")
 
+    def survey(self) -> None:
+        """Take in all sessions at once, so that no worker gives out a turn before it is known who is away."""
+        self.turns.survey((self._read(view.key, view.session) for view in self.store.sessions), self.now())
+
     def _observe(self, key: Key, session: WhatsAppSession) -> Observed:
+        return self.turns.look(key, self._read(key, session), self.now())
+
+    def _read(self, key: Key, session: WhatsAppSession) -> Observed:
         memory = self.memories.of(session)
         pod, claim = self.store.pods.get(key), self.store.claims.get(key)
         if pod and pod.ready:
@@ -90,7 +98,6 @@ class Reconciler:
             pod=pod,
             claim=claim,
             admitted=self.admission.admits(session),
-            may_roll=self.rollout.may_roll(key),
             pod_not_before=memory.pod_not_before,
             binds_until=self._binds_until(memory, pod, claim),
             logout=memory.logout,
@@ -124,22 +131,13 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self.memories.forget(key)
         self.queue.forget(key)
-        self._finish_turn(key)
+        self.turns.forget(key)
 
-    def _take_turn(self, key: Key, observed: Observed, plan: Plan) -> None:
-        """At once with the decision, before anything is awaited: two sessions must not get the same turn."""
-        pod = observed.pod
-        if plan.waits_for_rollout:
-            self.rollout.wait(key)
-        elif any(isinstance(action, DeletePod) and action.cause is Cause.ROLLOUT for action in plan.actions):
-            if pod and pod.ready:
-                self.rollout.take(key)
-        elif not observed.wanted or (pod and pod.ready):
-            self._finish_turn(key)
-
-    def _finish_turn(self, key: Key) -> None:
-        if (following := self.rollout.finish(key)) is not None:
-            self.queue.add(following)
+    async def _tell_of_rollout(self, key: Key, observed: Observed) -> None:
+        if words := self.turns.news(key):
+            what = observed.pod.uid if observed.pod else observed.session.metadata.uid
+            once = f"rollout-stopped.{self.policy.installation_hash[:8]}.{what}"
+            await self.executor.event(observed.session, EventType.WARNING, "RolloutStopped", words, once=once)
 
     async def _act(self, key: Key, session: WhatsAppSession, plan: Plan) -> None:
         memory = self.memories.of(session)

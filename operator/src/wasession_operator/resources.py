@@ -18,6 +18,7 @@ from wasession_contract.podwire import Env, WebhookSetting
 from wasession_contract.v1alpha1 import (
     API_VERSION,
     KIND,
+    PREVIOUSLY_ANNOTATION,
     SESSION_LABEL,
     TEMPLATE_HASH_ANNOTATION,
     Metadata,
@@ -25,15 +26,16 @@ from wasession_contract.v1alpha1 import (
     Spec,
     WhatsAppSession,
 )
+from wasession_operator.views import Previously
 
 Manifest = dict[str, Any]
 CONTAINER = "session"
 VOLUME = "data"
 LABELS = {"app.kubernetes.io/name": "wasession", "app.kubernetes.io/component": "session-pod"}
 _SOMEBODY = WhatsAppSession(metadata=Metadata(name="any", namespace="any", uid="any"))
+_POD_IS_MADE_OF = frozenset({"device_name", "backend", "pairing", "reconnect", "pacing", "webhooks", "proxy", "restarted_at"})
 _HALF = 16  # hex digits, 64 bits: a hash tells two versions apart, it protects nothing
 
-_POD_IS_MADE_OF = frozenset({"device_name", "backend", "pairing", "reconnect", "pacing", "webhooks", "proxy", "restarted_at"})
 
 class TemplateError(ValueError):
     """The file is no PodTemplateSpec that a session's pod can be made of."""
@@ -74,8 +76,9 @@ class Renderer:
     backend_url: str
     internal_key: bytes
 
-    def pod(self, session: WhatsAppSession, template_hash: str = "") -> Manifest:
+    def pod(self, session: WhatsAppSession, template_hash: str = "", previously: Previously = Previously.NOTHING) -> Manifest:
         """The pod of `session`."""
+        ours = {TEMPLATE_HASH_ANNOTATION: template_hash} | ({PREVIOUSLY_ANNOTATION: previously.value} if previously.value else {})
         name = names.pod_name(session.metadata.name)
         spec = copy.deepcopy(self.template.spec)
         for container in spec["containers"]:
@@ -91,7 +94,7 @@ class Renderer:
                 "name": name,
                 "namespace": session.metadata.namespace,
                 "labels": {**(self.template.metadata.get("labels") or {}), **_labels(session)},
-                "annotations": {**(self.template.metadata.get("annotations") or {}), TEMPLATE_HASH_ANNOTATION: template_hash},
+                "annotations": {**(self.template.metadata.get("annotations") or {}), **ours},
                 "ownerReferences": [owner(session)],
             },
             "spec": spec,

@@ -16,10 +16,13 @@ import yaml
 from wasession_operator.errors import SettingError
 from wasession_operator.hearing import DEAF_AFTER
 from wasession_operator.resources import Template, TemplateError
+from wasession_operator.rollout import Share
 
 MIN_KEY_BYTES = 16
 MAX_PORT = 65535
+MAX_STARTS = 10_000  # a second; more is no limit
 _namespace = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+_int_or_percent = re.compile(r"(?P<number>\d{1,10})(?P<percent>%?)\Z")
 _Number = TypeVar("_Number", int, float)
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -57,8 +60,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions that are admitted at the same time; 0: no limit."""
     cleanup_interval: float = 300
     """Seconds between two looks at a session that may have become idle."""
-    rollout_max_unavailable: int = 1
-    """Sessions that may be down at the same time because the pod template changed."""
+    rollout_max_unavailable: Share = Share(10, percent=True)
+    """Sessions that may be away at the same time while a changed pod template reaches them."""
+    rollout_progress_deadline: float = 600
+    """Seconds that a replaced session has to come back; as a Deployment's `progressDeadlineSeconds`."""
+    startup_per_second: float = 20
+    """Pods of paired sessions that are created in a second; 0: no limit."""
     resync_interval: float = 600
     """Seconds between two full lists, which cover lost watch events; jitter of a fifth comes on top."""
     deaf_after: float = DEAF_AFTER
@@ -83,7 +90,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         backend_url=_url(environ, "API_URL"),
         max_sessions=_number(environ, "MAX_SESSIONS", int, default=0, lowest=0),
         cleanup_interval=_number(environ, "CLEANUP_INTERVAL", int, default=300_000, lowest=100) / 1000,
-        rollout_max_unavailable=_number(environ, "WASESSION_ROLLOUT_MAX_UNAVAILABLE", int, default=1, lowest=1),
+        rollout_max_unavailable=_share(environ, "WASESSION_ROLLOUT_MAX_UNAVAILABLE", "10%"),
+        rollout_progress_deadline=_number(environ, "WASESSION_ROLLOUT_PROGRESS_DEADLINE_SECONDS", float, default=600.0, lowest=1),
+        startup_per_second=_number(environ, "WASESSION_STARTUP_SESSIONS_PER_SECOND", float, default=20.0, lowest=0, highest=MAX_STARTS),
         resync_interval=_number(environ, "WASESSION_RESYNC_SECONDS", float, default=600.0, lowest=0.1),
         deaf_after=_number(environ, "WASESSION_DEAF_AFTER_SECONDS", float, default=DEAF_AFTER, lowest=0.1),
         workers=_number(environ, "WASESSION_WORKERS", int, default=16, lowest=1),
@@ -157,6 +166,17 @@ def _number(
     if value is None or not lowest <= value <= highest:
         raise SettingError(f"{variable}={text!r}: give a number from {lowest:g} to {highest:g}")
     return value
+
+
+def _share(environ: Mapping[str, str], variable: str, default: str) -> Share:
+    """Kubernetes' IntOrString."""
+    text = environ.get(variable, "").strip() or default
+    found = _int_or_percent.match(text)
+    number = int(found["number"]) if found else 0
+    percent = bool(found and found["percent"])
+    if not 1 <= number <= (100 if percent else 2**31):
+        raise SettingError(f"{variable}={text!r}: give a number of sessions from 1, or a share from 1% to 100%")
+    return Share(number, percent=percent)
 
 
 def _choice(environ: Mapping[str, str], variable: str, default: _Choice) -> _Choice:

@@ -12,7 +12,14 @@ from typing import Any
 
 import msgspec
 
-from wasession_contract.v1alpha1 import API_VERSION, KIND, SESSION_LABEL, TEMPLATE_HASH_ANNOTATION, WhatsAppSession
+from wasession_contract.v1alpha1 import (
+    API_VERSION,
+    KIND,
+    PREVIOUSLY_ANNOTATION,
+    SESSION_LABEL,
+    TEMPLATE_HASH_ANNOTATION,
+    WhatsAppSession,
+)
 
 POD_SUFFIX = "-session"
 CLAIM_SUFFIX = "-data"
@@ -44,6 +51,16 @@ class Trouble(Enum):
     NODE_LOST = "node-lost"
 
 
+class Previously(Enum):
+    """What had become of the session when this pod was created: the most that it can be expected to come back to."""
+
+    NOTHING = ""
+    """No pod of it had served yet."""
+    SERVED = "Served"
+    CONNECTED = "Connected"
+    """Connected, or on the way there."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodView:
     """One pod."""
@@ -65,6 +82,8 @@ class PodView:
     trouble: Trouble = Trouble.NONE
     reason: str = ""
     message: str = ""
+    created: datetime | None = None
+    previously: Previously = Previously.NOTHING
 
 
 class Provisioning(Enum):
@@ -113,6 +132,7 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
     namespace: str
     uid: str
     resource_version: str
+    creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
@@ -212,6 +232,9 @@ def _shared(word: str | None) -> str | None:
     return word and intern(word)
 
 
+_PREVIOUSLY = {one.value: one for one in Previously}
+
+
 def key_of(session: WhatsAppSession) -> Key:
     """The key of `session`."""
     return Key(session.metadata.namespace, session.metadata.name)
@@ -245,6 +268,8 @@ def pod_view(raw: Any) -> PodView | None:  # noqa: ANN401  JSON
         trouble=trouble,
         reason=reason,
         message=message,
+        created=pod.metadata.creation_timestamp,
+        previously=_PREVIOUSLY.get(pod.metadata.annotations.get(PREVIOUSLY_ANNOTATION, ""), Previously.NOTHING),
     )
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from wasession_contract.v1alpha1 import Metadata, WhatsAppSession
 from wasession_operator.admission import Admission
-from wasession_operator.rollout import Rollout
 from wasession_operator.views import Key
 
 if TYPE_CHECKING:
@@ -78,18 +77,3 @@ def test_never_more_than_the_limit_and_no_place_stays_empty(limit: int, steps: l
             there.discard(uid)
             admission.remove(uid)
         assert len(admission) == min(limit, len(there))
-
-
-def test_a_rollout_takes_a_few_at_a_time_and_goes_on_when_one_is_up() -> None:
-    rollout = Rollout(1)
-    first, second, third = (Key("default", name) for name in "abc")
-    assert rollout.may_roll(first)
-    rollout.take(first)
-    assert rollout.may_roll(first)
-    assert not rollout.may_roll(second)
-    rollout.wait(second)
-    rollout.wait(third)
-    assert rollout.finish(third) is None  # it was deleted while it waited
-    assert rollout.finish(first) == second
-    rollout.take(second)
-    assert rollout.finish(second) is None

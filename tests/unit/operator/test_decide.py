@@ -12,6 +12,7 @@ import pytest
 from wasession_contract.v1alpha1 import SessionState, Status
 from wasession_operator import judge
 from wasession_operator.decide import (
+    Action,
     AddFinalizer,
     AdjustClaim,
     Cause,
@@ -25,6 +26,7 @@ from wasession_operator.decide import (
     decide,
 )
 from wasession_operator.observed import Logout, Observed
+from wasession_operator.views import Previously
 
 if TYPE_CHECKING:
     from conftest import Build
@@ -77,17 +79,37 @@ def test_settings_that_the_pod_does_not_see_do_not_replace_it(build: Build) -> N
     assert actions(build, build.observed(build.session(spec=spec), build.pod(), build.claim())) == ()
 
 
-@pytest.mark.parametrize(("may_roll", "ready", "expected"), [(True, True, 1), (False, True, 0), (False, False, 1)])
-def test_a_changed_template_waits_for_its_turn_unless_the_pod_is_down_anyway(
-    build: Build,
-    may_roll: bool,  # noqa: FBT001  a table
-    ready: bool,  # noqa: FBT001  a table
-    expected: int,
+@pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize(("may_roll", "expected"), [(True, (DeletePod("p-1", Cause.ROLLOUT),)), (False, ())])
+def test_a_changed_template_waits_for_its_turn_even_where_the_pod_is_down(
+    build: Build, *, may_roll: bool, ready: bool, expected: tuple[Action, ...]
 ) -> None:
     pod = build.pod(ready=ready, template_hash=build.hash(installation="old"))
-    plan = decide(build.observed(build.session(), pod, build.claim(), may_roll=may_roll), build.policy, build.now)
-    assert plan.actions == (DeletePod("p-1", Cause.ROLLOUT),) * expected
-    assert plan.waits_for_rollout is (expected == 0)
+    assert actions(build, build.observed(build.session(), pod, build.claim(), may_roll=may_roll)) == expected
+
+
+@pytest.mark.parametrize("change", [{"template_hash": "old-x"}, {"template_hash": None}])
+def test_a_sessions_own_change_is_at_once_in_a_rollout_too(build: Build, change: dict[str, Any]) -> None:
+    observed = build.observed(build.session(), build.pod(**change), build.claim())
+    assert actions(build, observed) == (DeletePod("p-1", Cause.SPEC_CHANGED),)
+
+
+def test_a_pod_that_waits_for_its_turn_to_start_is_made_then(build: Build) -> None:
+    before = build.later(build.reporting(SessionState.CONNECTED), pod=None, starts_at=build.now + timedelta(seconds=20))
+    plan = decide(before, build.policy, build.now)
+    assert (plan.actions, plan.again_after) == ((), 20)
+    assert plan.status is not None
+    ready = next(one for one in plan.status.conditions if one.type == "PodReady")
+    assert (ready.reason, ready.message[:43]) == ("Replacing", "waits for its turn to start, at about 12:05")
+    assert actions(build, replace(before, starts_at=None)) == (CreatePod(build.hash(), Previously.CONNECTED),)
+
+
+def test_a_replaced_session_that_waits_for_its_turn_to_start_keeps_its_pod_until_then(build: Build) -> None:
+    pod = build.pod(template_hash=build.hash(installation="old"))
+    observed = build.later(build.reporting(SessionState.CONNECTED), pod=pod, starts_at=build.now + timedelta(seconds=20))
+    plan = decide(observed, build.policy, build.now)
+    assert (plan.actions, plan.again_after) == ((), 20)
+    assert plan.status == judge.comparable(observed.session.status)
 
 
 def test_a_finished_pod_is_deleted_and_the_next_one_waits_for_the_back_off(build: Build) -> None:
@@ -266,4 +288,4 @@ def test_idle_suspend_takes_the_pod_until_the_spec_changes(build: Build) -> None
     assert actions(build, replace(asleep, pod=None), after=10**6) == ()
     metadata = msgspec.structs.replace(asleep.session.metadata, generation=2)
     woken = replace(asleep, pod=None, session=msgspec.structs.replace(asleep.session, metadata=metadata))
-    assert actions(build, woken) == (CreatePod(build.hash()),)
+    assert actions(build, woken) == (CreatePod(build.hash(), Previously.SERVED),)

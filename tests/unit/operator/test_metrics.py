@@ -1,6 +1,7 @@
 """The metrics: their page agrees with what is served, labels are bounded, and the numbers add up."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from wasession_operator.admission import Admission
 from wasession_operator.cluster import _verb_and_resource
 from wasession_operator.hearing import Hearing, Kind
 from wasession_operator.metrics import Metrics
+from wasession_operator.rollout import Rollout, Share
 from wasession_operator.store import SessionView, Store
 from wasession_operator.views import Key
 from wasession_operator.workqueue import WorkQueue
@@ -32,6 +34,7 @@ def served(build: "Build", timers: "FakeTimers") -> str:
     metrics, store, admission, hearing = Metrics(), Store(), Admission(1), Hearing(by_namespace=True)
     queue: WorkQueue[Key] = WorkQueue(timers.call_later, lambda: 0.0, lambda: timers.time)
     metrics.read_from(store, queue, admission, hearing)
+    metrics.count_rollout(Rollout(Share(1), timedelta(seconds=600)))
     for uid, status in (("s-1", Status(phase=Phase.CONNECTED)), ("s-2", Status())):
         view = SessionView.of(build.session(uid=uid, name=uid, status=status))
         store.sessions.put(view)

@@ -185,7 +185,7 @@ class Model:
                 assert world.claim.uid == uid
                 assert belongs(world, world.claim) is Belongs.OURS
                 self.world = replace(world, claim=replace(world.claim, deleting=True))
-            case CreatePod(template_hash):
+            case CreatePod(template_hash, _):
                 assert world.pod is None, "two pods"
                 assert world.claim, "a pod without its claim"
                 assert FINALIZER in world.session.metadata.finalizers, "a pod without the finalizer"

@@ -13,8 +13,10 @@ from wasession_operator.execute import Executor, pod_back_off
 from wasession_operator.memory import Memories
 from wasession_operator.metrics import Metrics
 from wasession_operator.reconcile import NEWS_AFTER_SECONDS, Reconciler
-from wasession_operator.rollout import Rollout
+from wasession_operator.rollout import Rollout, Share
+from wasession_operator.startup import Starts
 from wasession_operator.store import SessionView, Store
+from wasession_operator.turns import Turns
 from wasession_operator.views import ClaimView, Key, PodView
 from wasession_operator.workqueue import WorkQueue
 
@@ -80,7 +82,7 @@ async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: 
         store=store,
         queue=queue,
         admission=admission,
-        rollout=Rollout(1),
+        turns=Turns(Rollout(Share(1), timedelta(seconds=600)), Starts(0), queue, build.policy.installation_hash),
         policy=build.policy,
         bindings=Bindings(),
         memories=memories,

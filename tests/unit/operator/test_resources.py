@@ -12,6 +12,7 @@ from wasession_contract import podwire
 from wasession_contract.v1alpha1 import Pacing
 from wasession_operator import resources
 from wasession_operator.resources import Renderer, Template, TemplateError
+from wasession_operator.views import Previously
 
 if TYPE_CHECKING:
     from conftest import Build
@@ -134,7 +135,6 @@ def test_the_sessions_half_reacts_to_what_its_pod_is_made_of(build: Build) -> No
     assert len({resources.session_hash(build.spec(**spec)) for spec in specs}) == len(specs)
 
 
-def test_the_claim_follows_the_spec_and_has_no_owner_under_retain(build: Build) -> None:
 def test_a_field_that_only_a_newer_operator_knows_replaces_no_pod(build: Build) -> None:
     class Newer(Pacing, frozen=True, kw_only=True):
         night: int = 0
@@ -146,6 +146,16 @@ def test_a_field_that_only_a_newer_operator_knows_replaces_no_pod(build: Build) 
     assert len({newer(), newer(night=1), newer(burst=1)}) == 3
 
 
+def test_a_pod_is_told_what_the_session_was_before(build: Build) -> None:
+    def annotations(previously: Previously) -> dict[str, str]:
+        found: dict[str, str] = _renderer().pod(build.session(), "x-y", previously)["metadata"]["annotations"]
+        return found
+
+    assert annotations(Previously.CONNECTED)["wasession.dev/previously"] == "Connected"
+    assert "wasession.dev/previously" not in annotations(Previously.NOTHING)
+
+
+def test_the_claim_follows_the_spec_and_has_no_owner_under_retain(build: Build) -> None:
     claim = resources.claim(build.session(spec=build.spec(storage={"size": "2Gi", "storageClassName": "fast"})))
     assert claim["metadata"]["name"] == "cliente1-data"
     assert claim["metadata"]["ownerReferences"][0]["uid"] == "s-1"

@@ -4,6 +4,7 @@ import pytest
 
 from wasession_operator import settings
 from wasession_operator.errors import SettingError
+from wasession_operator.rollout import Share
 from wasession_operator.settings import LogFormat
 
 pytestmark = pytest.mark.unit
@@ -20,6 +21,28 @@ def test_defaults(environ: dict[str, str]) -> None:
     loaded = settings.load(environ)
     assert (loaded.namespaces, loaded.device_name, loaded.backend_url, loaded.max_sessions) == ((), "DocuBot", "", 0)
     assert (loaded.cleanup_interval, loaded.internal_key, loaded.log_format) == (300, b"0123456789abcdef0123456789abcdef", LogFormat.JSON)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("", Share(10, percent=True)),
+        ("1", Share(1)),
+        ("25", Share(25)),
+        ("1%", Share(1, percent=True)),
+        (" 100% ", Share(100, percent=True)),
+    ],
+)
+def test_max_unavailable_is_a_number_or_a_share(environ: dict[str, str], text: str, share: Share) -> None:
+    assert settings.load(environ | {"WASESSION_ROLLOUT_MAX_UNAVAILABLE": text}).rollout_max_unavailable == share
+
+
+def test_the_rollouts_other_settings(environ: dict[str, str]) -> None:
+    loaded = settings.load(environ)
+    assert (loaded.rollout_progress_deadline, loaded.startup_per_second) == (600, 20)
+    chosen = {"WASESSION_ROLLOUT_PROGRESS_DEADLINE_SECONDS": "30", "WASESSION_STARTUP_SESSIONS_PER_SECOND": "0.5"}
+    loaded = settings.load(environ | chosen)
+    assert (loaded.rollout_progress_deadline, loaded.startup_per_second) == (30, 0.5)
 
 
 def test_values(environ: dict[str, str]) -> None:
@@ -41,6 +64,12 @@ def test_values(environ: dict[str, str]) -> None:
         ("CLEANUP_INTERVAL", "0", "give a number from 100"),
         ("WASESSION_RESYNC_SECONDS", "nan", "give a number from 0.1"),
         ("WASESSION_METRICS_PORT", "70000", "to 65535"),
+        ("WASESSION_ROLLOUT_MAX_UNAVAILABLE", "0", "'0': give a number of sessions from 1, or a share from 1% to 100%"),
+        ("WASESSION_ROLLOUT_MAX_UNAVAILABLE", "0%", "from 1% to 100%"),
+        ("WASESSION_ROLLOUT_MAX_UNAVAILABLE", "101%", "from 1% to 100%"),
+        ("WASESSION_ROLLOUT_MAX_UNAVAILABLE", "few", "from 1% to 100%"),
+        ("WASESSION_ROLLOUT_PROGRESS_DEADLINE_SECONDS", "0", "give a number from 1"),
+        ("WASESSION_STARTUP_SESSIONS_PER_SECOND", "-1", "give a number from 0"),
         ("WASESSION_LOG_FORMAT", "xml", "give json or text"),
         ("WASESSION_LOG_LEVEL", "INFO", "give debug or info or warning or error"),
         ("API_URL", "ftp://api", "API_URL='ftp://api': give a base URL"),
