@@ -10,7 +10,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from typing import Annotated, assert_never
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 import msgspec
 
@@ -21,9 +21,11 @@ from wasession_pod.journal import Journal, JournalError, Pending
 from wasession_pod.logs import SessionLog
 from wasession_pod.orders import SendError
 from wasession_pod.sender import Sender
-from wasession_pod.web import websocket
-from wasession_pod.web.websocket import Binary, Ponged, Text, WebSocket
+from wasession_pod.web.frames import Binary, Ponged, Text
 from wasession_pod.web.wire import WebError
+
+if TYPE_CHECKING:
+    from wasession_pod.web.websocket import WebSocket
 
 BATCH = 100
 PING_SECONDS = 20
@@ -125,6 +127,8 @@ class Backend:
 
     async def _converse(self, url: str, number: str) -> bool:
         """One connection, until it ends or WhatsApp does. False if it could not be opened."""
+        from wasession_pod.web import websocket  # noqa: PLC0415  wsproto is 7 % of a start, and the QR code would wait for it
+
         try:
             socket = await websocket.connect(socket_url(url, number), seconds=OPEN_SECONDS, max_bytes=MAX_MESSAGE)
         except WebError as error:
@@ -152,7 +156,7 @@ class Backend:
         self._state = state
         self._on_change()
 
-    async def _deliver(self, socket: WebSocket, number: str) -> None:
+    async def _deliver(self, socket: "WebSocket", number: str) -> None:
         """Send what waits, then a ping with the last sequence number; silence to a ping ends the connection."""
         last = 0
         while self._number() == number:
@@ -176,7 +180,7 @@ class Backend:
                 return
             self.delivered += len(batch)
 
-    async def _read(self, socket: WebSocket) -> None:
+    async def _read(self, socket: "WebSocket") -> None:
         while True:
             match frame := await socket.receive():
                 case Text(text):

@@ -10,7 +10,7 @@ import contextlib
 import random
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from wasession_contract.podwire import ErrorCode
 from wasession_contract.v1alpha1 import SessionReport, SessionState
@@ -39,7 +39,7 @@ from wasession_pod.inbound import TEXT, backend_text
 from wasession_pod.inbox import Inbox
 from wasession_pod.jids import number_of
 from wasession_pod.journal import Journal, JournalError
-from wasession_pod.metrics import Metrics, Numbers
+from wasession_pod.metrics import Numbers
 from wasession_pod.orders import SendError
 from wasession_pod.pacing import Pacer
 from wasession_pod.pairing import Pairing
@@ -48,6 +48,9 @@ from wasession_pod.sender import CALL_SECONDS, Sender
 from wasession_pod.settings import Settings
 from wasession_pod.view import session_report
 from wasession_pod.webhooks import Webhooks, now_ms
+
+if TYPE_CHECKING:
+    from wasession_pod.exposition import Exposition
 
 NAME_SECONDS = (0.2, 0.5, 1, 2, 4, 8, 16, 30)  # the push name follows the login by some ms, or much later on a busy phone
 DRAIN_SECONDS = 2  # stopping: for sends under way, and again for the client; the pod has 5 s in all
@@ -87,7 +90,7 @@ class Pod:
         self._inbox = Inbox(journal, events, pending=settings.backend_url is not None, account=lambda: self._state.account)
         self.webhooks = Webhooks(() if self._problem else settings.webhooks, journal.outbox, self._log)
         self._numbers = Numbers()
-        self._metrics = Metrics(self._numbers)
+        self._exposition: Exposition | None = None
         self._engine = self._make(make_engine)
         self.sender = Sender(
             self._engine,
@@ -144,7 +147,11 @@ class Pod:
         numbers.webhooks_delivered, numbers.webhook_failures, numbers.webhooks_dead = hooks.delivered, hooks.failed_attempts, hooks.died
         numbers.journal_bytes, numbers.webhook_backlog = self.journal.size(), hooks.backlog()
         numbers.status_writes = self._reporter.writes if self._reporter else 0
-        return self._metrics.text()
+        if self._exposition is None:
+            from wasession_pod.exposition import Exposition  # noqa: PLC0415  said there
+
+            self._exposition = Exposition(numbers)
+        return self._exposition.text()
 
     def is_alive(self) -> bool:
         """Whether no call to the client hangs for good; that the event loop runs is proven by the answer."""

@@ -1,6 +1,6 @@
 """Reports: `status.session` of the session's object, as merge patches straight to the API server.
 
-Surprising: only facts that changed are worth a write. Changes within 50 ms make one patch; a new `lastActivity` or
+Surprising: only facts that changed are worth a write. Changes within 10 ms make one patch; a new `lastActivity` or
 backlog alone is written at most once a minute; while the API server is away only the newest report is kept and tried
 again with back-off. The token is read anew for every request, because the kubelet renews it, and the CA is the
 cluster's alone: `SSL_CERT_FILE` and proxies of the environment are for WhatsApp.
@@ -24,7 +24,7 @@ from wasession_pod.web.client import Channel
 from wasession_pod.web.wire import WebError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-COALESCE_SECONDS = 0.05
+COALESCE_SECONDS = 0.01  # one event makes several changes; longer, and the QR code would wait
 MINOR_SECONDS = 60.0
 REQUEST_SECONDS = 10.0
 FIRST_DELAY_SECONDS = 0.5

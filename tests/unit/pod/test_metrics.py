@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from wasession_contract.v1alpha1 import SessionReport, SessionState
-from wasession_pod.metrics import Histogram, Metrics, Numbers
+from wasession_pod.exposition import Exposition
+from wasession_pod.metrics import Histogram, Numbers
 
 pytestmark = pytest.mark.unit
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
@@ -17,7 +18,7 @@ def served(numbers: Numbers) -> str:
     """What Prometheus gets from a connected session."""
     numbers.report = SessionReport(pod_uid="u", state=SessionState.CONNECTED, reported_at=datetime(2026, 1, 1, tzinfo=UTC))
     numbers.disconnects = {428: 1}
-    return Metrics(numbers).text().decode()
+    return Exposition(numbers).text().decode()
 
 
 def test_the_page_lists_what_is_served_and_nothing_else() -> None:

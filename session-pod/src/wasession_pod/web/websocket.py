@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-from typing import NamedTuple
 
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
@@ -19,31 +18,11 @@ from wsproto.events import (
 )
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from wasession_pod.web.frames import Binary, Frame, Ponged, Text
 from wasession_pod.web.wire import CHUNK, WebError, open_connection, parse
 
 CLOSE_SECONDS = 1.0
 TOO_BIG = 1009  # RFC 6455, section 7.4.1
-
-
-class Text(NamedTuple):
-    """A whole text message."""
-
-    text: str
-
-
-class Binary(NamedTuple):
-    """A binary message was left unread; `size` of its last part in bytes."""
-
-    size: int
-
-
-class Ponged(NamedTuple):
-    """The answer to a ping, with its payload."""
-
-    payload: bytes
-
-
-Frame = Text | Binary | Ponged
 
 
 class WebSocket:
