@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,7 @@ async def measure(directory: Path, logs: list[Path], rounds: int) -> dict[str, l
         classes = (await api.call("GET", "/apis/storage.k8s.io/v1/storageclasses") or {})["items"]
         modes = {one.get("volumeBindingMode", "Immediate"): one["metadata"]["name"] for one in classes}
         lives = await Lives.of(api, logs)
+        run = f"{int(time.time()) % 36**4:x}"  # names are used once: the node's log keeps those of earlier runs
         found: dict[str, list[Marks]] = {}
         for count in range(-1, rounds):  # the first round warms up
             say(f"round {count + 1} of {rounds}")
@@ -94,7 +96,7 @@ async def measure(directory: Path, logs: list[Path], rounds: int) -> dict[str, l
                 what, _, mode = kind.partition(" ")
                 if what == "bare" and count % LIVES_OF_A_BARE_POD and count > 0:
                     continue
-                name = f"bench-{count + 1}-{number}"
+                name = f"bench-{run}-{count + 1}-{number}"
                 marks = await (lives.session(name, modes[mode]) if what == "session" else lives.bare(name, modes.get(mode)))
                 if count >= 0:
                     found.setdefault(kind, []).append(marks)

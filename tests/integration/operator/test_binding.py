@@ -24,17 +24,17 @@ def storage_class(kube: Kube, request: pytest.FixtureRequest) -> Iterator[str]:
     kube.call("DELETE", f"{CLASSES}/{name}")
 
 
-def _volume_for(kube: Kube, session: str, storage_class: str) -> None:
-    """A volume that waits for the claim of `session`, as an administrator would make it."""
-    claim = {"namespace": kube.namespace, "name": f"{session}-data"}
+def _provision(kube: Kube, claim: dict[str, Any], storage_class: str) -> None:
+    """Make the volume of `claim`, as a provisioner would."""
+    meta = claim["metadata"]
     spec = {
         "accessModes": ["ReadWriteOncePod"],
         "capacity": {"storage": "1Gi"},
         "storageClassName": storage_class,
-        "claimRef": claim,
+        "claimRef": {"namespace": kube.namespace, "name": meta["name"], "uid": meta["uid"]},
         "hostPath": {"path": "/nowhere"},
     }
-    kube.call("POST", VOLUMES, {"metadata": {"name": f"{kube.namespace}-{session}"}, "spec": spec})
+    kube.call("POST", VOLUMES, {"metadata": {"name": f"pvc-{meta['uid']}"}, "spec": spec})
 
 
 def _pod_beside_claim(kube: Kube, session: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -52,8 +52,9 @@ def test_a_class_that_binds_by_itself_has_the_claim_bound_before_the_pod_is_crea
     assert claim["status"]["phase"] == "Pending"
     in_order = []
     for name in ("second", "third", "fourth"):  # one in order is enough: the wait is bounded, and a machine may be slow
-        _volume_for(kube, name, storage_class)
         kube.create(name, storage={"storageClassName": storage_class})
+        claim = eventually(lambda name=name: kube.claim(name), "the claim")
+        _provision(kube, claim, storage_class)  # surely after a pod that did not wait
         pod, claim = _pod_beside_claim(kube, name)
         bound = claim["status"]["phase"] == "Bound"
         in_order.append(bound and int(claim["metadata"]["resourceVersion"]) < int(pod["metadata"]["resourceVersion"]))
