@@ -52,6 +52,7 @@ class WorkQueue(Generic[K]):
         self._queued: dict[K, float] = {}  # since when; the oldest comes first
         self._working: dict[K, float] = {}
         self._again: set[K] = set()
+        self._held: set[K] = set()
         self._timers: dict[K, tuple[float, Timer]] = {}
         self._failures: dict[K, int] = {}
         self._arrived = asyncio.Event()
@@ -87,6 +88,8 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K, *, background: bool = False) -> None:
         """Let `key` be worked on, once; `background`: nothing is known to have happened to it."""
+        if key in self._held:
+            return
         if key in self._working:
             self._again.add(key)
         elif key not in self._queued:
@@ -132,16 +135,22 @@ class WorkQueue(Generic[K]):
             self.add_after(key, again_after)
 
     def failed(self, key: K, at_least: float = 0) -> float:
-        """The work on `key` failed: it comes again after a back-off, which is returned in seconds."""
+        """The work on `key` failed: it comes again after a back-off, which is returned in seconds.
+
+        An event cuts a back-off short, because it may be the mend; not so if the server asked for `at_least` so many seconds.
+        """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = max(at_least, min(FIRST_DELAY * 2.0 ** min(failures - 1, 20), MAX_DELAY))
         delay *= 1 + self._jitter() / 2
         self._release(key, again=False)
         self.add_after(key, delay)
+        if at_least:
+            self._held.add(key)
         return delay
 
     def forget(self, key: K) -> None:
         """`key` is gone for good."""
+        self._held.discard(key)
         self._failures.pop(key, None)
         if (known := self._timers.pop(key, None)) is not None:
             known[1].cancel()
@@ -167,4 +176,5 @@ class WorkQueue(Generic[K]):
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
+        self._held.discard(key)
         self.add(key)

@@ -163,3 +163,18 @@ async def test_a_stream_of_events_does_not_starve_the_background(queue: WorkQueu
         taken.append(await queue.take())
         queue.add(f"later event {number}")
     assert "background" in taken
+
+
+async def test_an_event_cuts_a_back_off_short_but_not_the_wait_that_the_server_asked_for(queue: WorkQueue[str], timers: FakeTimers) -> None:
+    for key, at_least in (("refused", 0.0), ("told to wait", 4.0)):
+        queue.add(key)
+        await queue.take()
+        queue.failed(key, at_least)
+    queue.add("told to wait")
+    queue.add("refused")
+    assert [await queue.take(), len(queue)] == ["refused", 0]
+    timers.advance(4)
+    assert await queue.take() == "told to wait"
+    queue.done("told to wait")
+    queue.add("told to wait")
+    assert len(queue) == 1
