@@ -9,6 +9,7 @@ import asyncio
 import gc
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -170,17 +171,35 @@ async def _serve(chosen: Settings) -> None:
         gc.freeze()  # what was just listed stays, and collections need not walk through it
         log.info("started", version=__version__, sessions=len(operator.queue))
         operator.begin(chosen.workers)
-        await kopf.operator(
-            registry=_registry(operator),
-            settings=kopf_settings(),
-            memories=ForgetfulMemories(),
-            standalone=True,
-            identity=IDENTITY,
-            clusterwide=not chosen.namespaces,
-            namespaces=chosen.namespaces,
-        )
+        await _watch(operator, chosen.namespaces)
         await operator.end()
         log.info("stopped")
+
+
+async def _watch(operator: Operator, namespaces: tuple[str, ...]) -> None:
+    """Kopf's watches until SIGTERM, begun anew when kopf gives them all up for one.
+
+    It does for what it takes for the end: an error in a stream, or 410 as the answer to a watch. What went meanwhile is found by a list.
+    """
+    for pause in Forever():
+        try:
+            await kopf.operator(
+                registry=_registry(operator),
+                settings=kopf_settings(),
+                memories=ForgetfulMemories(),
+                standalone=True,
+                identity=IDENTITY,
+                clusterwide=not namespaces,
+                namespaces=namespaces,
+            )
+        except Exception as error:  # noqa: BLE001  kopf's types of it are private
+            log.warning("the watches ended, they begin anew", because=str(error), seconds=round(pause, 1))
+        else:
+            return
+        for ended_by in (signal.SIGINT, signal.SIGTERM):  # kopf's own handlers would tell a run that is over
+            asyncio.get_running_loop().remove_signal_handler(ended_by)
+        await asyncio.sleep(pause)
+        await operator.lister.first()
 
 
 class Forever:
