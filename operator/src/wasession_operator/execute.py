@@ -177,13 +177,14 @@ class Executor:
         await self._refresh_claim(key)
 
     async def _refresh_session(self, key: Key) -> None:
+        """What the watch tells of it later is no news any more, so places are given up and taken here too."""
         known, fresh = self.store.sessions.get(key), await self.cluster.session(key)
-        if fresh is not None:
-            self.store.sessions.put(fresh)
-        elif known is not None:
+        if known is not None and (fresh is None or fresh.uid != known.uid):
             self.store.sessions.remove(key, known.uid)
             for following in self.admission.remove(known.uid):
                 self.queue.add(following)
+        if fresh is not None and self.store.sessions.put(fresh):
+            self.admission.add([fresh.session])
 
     async def _refresh_pod(self, key: Key) -> None:
         known, fresh = self.store.pods.get(key), await self.cluster.pod(key)

@@ -82,11 +82,15 @@ class Shelf(Generic[V]):
         gone = [
             known
             for known in self._views.values()
-            if known.key not in views and known.version <= version and (not scope or known.key.namespace in scope)
+            if _uid(views.get(known.key)) != known.uid and known.version <= version and (not scope or known.key.namespace in scope)
         ]
         for view in gone:
             del self._views[view.key]
         return [view for view in views.values() if self.put(view)], gone
+
+
+def _uid(view: _View | None) -> str:
+    return view.uid if view else ""
 
 
 def _same_session(one: SessionView, other: SessionView) -> bool:

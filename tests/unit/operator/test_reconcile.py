@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -53,6 +53,34 @@ class Gone:
         return SessionView.of(session)
 
 
+def _executor(
+    cluster: Gone, store: Store, queue: WorkQueue[Key], *, admission: Admission, memories: Memories, now: Callable[[], datetime]
+) -> Executor:
+    return Executor(
+        cluster=cluster,  # type: ignore[arg-type]
+        store=store,
+        queue=queue,
+        admission=admission,
+        renderer=None,  # type: ignore[arg-type]
+        metrics=Metrics(),
+        memories=memories,
+        now=now,
+        log_out=None,  # type: ignore[arg-type]
+    )
+
+
+async def test_a_session_made_again_at_once_has_the_place_of_the_former_one(build: "Build", timers: "FakeTimers") -> None:
+    former, present = build.session(), build.session(uid="s-2", resource_version="9")
+    cluster, store, admission = Gone(present), Store(), Admission(1)
+    queue: WorkQueue[Key] = WorkQueue(timers.call_later, lambda: 1.0)
+    store.sessions.put(SessionView.of(former))
+    admission.add([former])
+    executor = _executor(cluster, store, queue, admission=admission, memories=Memories(), now=lambda: build.now)
+    await executor.refresh(Key("default", "cliente1"))
+    assert admission.admits(present)
+    assert len(admission) == 1, "the former one's place is free"
+
+
 async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: "Build", timers: "FakeTimers") -> None:
     clock = SimpleNamespace(now=build.now)
 
@@ -67,17 +95,7 @@ async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: 
     store.claims.put(claim)
     queue: WorkQueue[Key] = WorkQueue(timers.call_later, lambda: 1.0)
     memories, admission = Memories(), Admission(0)
-    executor = Executor(
-        cluster=cluster,  # type: ignore[arg-type]
-        store=store,
-        queue=queue,
-        admission=admission,
-        renderer=None,  # type: ignore[arg-type]
-        metrics=Metrics(),
-        memories=memories,
-        now=now,
-        log_out=None,  # type: ignore[arg-type]
-    )
+    executor = _executor(cluster, store, queue, admission=admission, memories=memories, now=now)
     reconciler = Reconciler(
         store=store,
         queue=queue,

@@ -45,3 +45,13 @@ def test_a_list_removes_what_is_gone_and_keeps_what_came_after_it(build: Build) 
     new, lost = pods.replace([build.pod(key=known, version=1)], 10, ["default"])
     assert (new, [view.key for view in lost]) == ([], [gone])
     assert {view.key for view in pods} == {late, elsewhere, known}
+
+
+def test_a_list_with_another_object_of_the_same_name_tells_the_former_ones_end(build: Build) -> None:
+    store = Store()
+    store.pods.put(build.pod(version=1))
+    listed = build.pod(uid="p-2", version=5)
+    new, gone = store.pods.replace([listed], 6, ())
+    assert [view.uid for view in new] == ["p-2"]
+    assert [view.uid for view in gone] == ["p-1"]
+    assert store.pods.get(listed.key) == listed
