@@ -18,7 +18,7 @@ What a `WhatsAppSession` says in each situation, and what to do about it. The fi
 The reasons are explained in [the resource](resource.md#conditions); `Ready` is the same as `Connected`.
 
 * `Paired` is in no row: it is a fact of its own, mostly the last known, because a device stays linked while its pod is away.
-* `Admitted` is False in one row only, `SessionLimitReached`.
+* `Admitted` is False in two rows only, `SessionLimitReached` and `SessionIdTaken`, and has the same reason there.
 * `BackendConnected` is the pod's word while it serves, and Unknown otherwise.
 * An event tells that a session has come into a situation, once; Warning where somebody may have to do something.
 

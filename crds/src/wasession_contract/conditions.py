@@ -30,6 +30,8 @@ class Reason(StrEnum):
     """Within the limit of sessions."""
     SESSION_LIMIT_REACHED = "SessionLimitReached"
     """Older sessions fill the installation's limit; this one waits for a place."""
+    SESSION_ID_TAKEN = "SessionIdTaken"
+    """An older session of the namespace has the same `spec.sessionId`; this one gets no pod until that one is gone."""
     NOT_ADMITTED = "NotAdmitted"
     """No pod, because the session is not admitted."""
     CREATING = "Creating"

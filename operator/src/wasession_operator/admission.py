@@ -9,6 +9,7 @@ from bisect import insort
 
 from wasession_contract.conditions import ConditionType
 from wasession_contract.v1alpha1 import ConditionStatus, WhatsAppSession
+from wasession_operator.ids import SessionIds
 from wasession_operator.observed import condition
 from wasession_operator.views import Key, key_of
 
@@ -23,6 +24,7 @@ class Admission:
         self._waiting: list[_Place] = []
         self._known: dict[str, _Place] = {}
         self._admitted: set[str] = set()
+        self.ids = SessionIds()
 
     def __len__(self) -> int:
         return len(self._admitted)
@@ -39,6 +41,7 @@ class Admission:
     def add(self, sessions: list[WhatsAppSession]) -> None:
         """Take in sessions that are there; known ones change nothing."""
         for session in sessions:
+            self.ids.add(session)
             meta = session.metadata
             if meta.uid not in self._known:
                 created = meta.creation_timestamp.isoformat() if meta.creation_timestamp else ""
@@ -47,15 +50,16 @@ class Admission:
         self._fill()
 
     def remove(self, uid: str) -> list[Key]:
-        """Give up the place of a session that is gone; returns who is admitted in its stead."""
+        """Give up the place and the id of a session that is gone; returns who is admitted, and who has the id, in its stead."""
+        heirs = self.ids.remove(uid)
         place = self._known.pop(uid, None)
         if place is None:
-            return []
+            return heirs
         if uid in self._admitted:
             self._admitted.discard(uid)
         else:
             self._waiting.remove(place)
-        return self._fill()
+        return heirs + self._fill()
 
     def _fill(self) -> list[Key]:
         """`_waiting` holds those who wait, in order."""

@@ -11,7 +11,7 @@ import msgspec
 from wasession_contract.conditions import ConditionType, Reason
 from wasession_contract.names import pod_name
 from wasession_contract.v1alpha1 import BackendState, Condition, ConditionStatus, Phase, PodStatus, SessionState, Status
-from wasession_operator.messages import MAX_MESSAGE, NOT_ADMITTED, message, with_mend
+from wasession_operator.messages import MAX_MESSAGE, NOT_ADMITTED, id_taken, message, with_mend
 from wasession_operator.observed import Belongs, Logout, Observed, belongs, condition, linked_by
 from wasession_operator.scenarios import FALSE, LOGGED_OUT_CODE, SERVES, TABLE, TRUE, UNKNOWN, EventType, Row, Scenario, scenario
 
@@ -83,6 +83,8 @@ def _condition(
 
 
 def _admitted(observed: Observed) -> tuple[ConditionStatus, Reason, str]:
+    if observed.id_taken_by:
+        return FALSE, Reason.SESSION_ID_TAKEN, id_taken(observed)
     if observed.admitted:
         return TRUE, Reason.ADMITTED, ""
     return FALSE, Reason.SESSION_LIMIT_REACHED, NOT_ADMITTED

@@ -38,7 +38,7 @@ _ABOUT_THE_POD = frozenset(
 _IN_THE_PODS_WORDS = frozenset({Scenario.TEMPORARILY_BANNED, Scenario.BANNED, Scenario.CLIENT_OUTDATED, Scenario.FAILED, Scenario.GAVE_UP})
 
 
-def message(which: Scenario, observed: Observed, logout_failure: str = "") -> str:  # noqa: PLR0911  one a case
+def message(which: Scenario, observed: Observed, logout_failure: str = "") -> str:  # noqa: C901, PLR0911  one a case
     """What to say about scenario `which`; never a phone number, never a QR code."""
     report, pod = observed.report, observed.pod
     if which in _IN_THE_PODS_WORDS and report and report.message:
@@ -50,6 +50,8 @@ def message(which: Scenario, observed: Observed, logout_failure: str = "") -> st
             return _logout_failed(observed, logout_failure)
         case Scenario.SUSPENDED:
             return "spec.operatingMode is Suspended" if observed.suspended_by_spec else _ASLEEP
+        case Scenario.ID_TAKEN:
+            return id_taken(observed)
         case Scenario.NAME_TAKEN:
             name = observed.session.metadata.name
             return f"a {observed.name_taken} of this session's name ({name}) belongs to somebody else; remove it, or use another name"
@@ -69,6 +71,12 @@ def with_mend(observed: Observed, words: str, mend: str = "") -> str:
     """`words`, cut to what a message may have, and behind them what to do; empty where there is nothing to say."""
     mend = mend or mends.mend(words, observed.session, observed.claim)
     return f"{words[: MAX_MESSAGE - len(mend) - 2]}; {mend}" if words and mend else words[:MAX_MESSAGE]
+
+
+def id_taken(observed: Observed) -> str:
+    """Why a session whose id is an older one's gets no pod."""
+    given = observed.session.session_id
+    return f"the session id {given!r} is that of the older {observed.id_taken_by}; delete one of the two, spec.sessionId cannot change"
 
 
 def _mend_of_a_crash(which: Scenario, observed: Observed) -> str:

@@ -41,6 +41,8 @@ class Observed:
     pod: PodView | None = None
     claim: ClaimView | None = None
     admitted: bool = True
+    id_taken_by: str = ""
+    """The name of the older object whose session id is the same; empty: none."""
     may_roll: bool = False
     """A changed pod template may reach this session now."""
     starts_at: datetime | None = None
@@ -84,7 +86,7 @@ class Observed:
     @property
     def wanted(self) -> bool:
         """Whether the session shall have a pod."""
-        return self.admitted and not self.suspended
+        return self.admitted and not self.id_taken_by and not self.suspended
 
     @property
     def name_taken(self) -> str:

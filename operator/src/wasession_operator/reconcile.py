@@ -98,6 +98,7 @@ class Reconciler:
             pod=pod,
             claim=claim,
             admitted=self.admission.admits(session),
+            id_taken_by=self.admission.ids.taken_by(session),
             pod_not_before=memory.pod_not_before,
             binds_until=self._binds_until(memory, pod, claim),
             logout=memory.logout,

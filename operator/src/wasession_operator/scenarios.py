@@ -29,6 +29,8 @@ class Scenario(Enum):
     """Without a pod, because `operatingMode` or the idle policy says so. The volume stays."""
     NOT_ADMITTED = auto()
     """Over the installation's limit of sessions. Delete a session or raise the limit."""
+    ID_TAKEN = auto()
+    """An older session of the namespace has the same `spec.sessionId`, so this one gets no pod. Delete one of the two."""
     NAME_TAKEN = auto()
     """A pod or volume of the session's name belongs to somebody else and is not touched. Remove it, or use another name."""
     REFUSED = auto()
@@ -100,6 +102,7 @@ TABLE: dict[Scenario, Row] = {
     Scenario.LOGOUT_FAILED: Row(Phase.TERMINATING, None, (FALSE, Reason.LOGOUT_FAILED), _WARNING),
     Scenario.SUSPENDED: Row(Phase.SUSPENDED, (FALSE, Reason.SUSPENDED), (FALSE, Reason.SUSPENDED)),
     Scenario.NOT_ADMITTED: Row(Phase.PENDING, (FALSE, Reason.NOT_ADMITTED), (FALSE, Reason.SESSION_LIMIT_REACHED), _WARNING),
+    Scenario.ID_TAKEN: Row(Phase.FAILED, (FALSE, Reason.NOT_ADMITTED), (FALSE, Reason.SESSION_ID_TAKEN), _WARNING),
     Scenario.NAME_TAKEN: Row(Phase.FAILED, (FALSE, Reason.NAME_TAKEN), (FALSE, Reason.POD_NOT_READY), _WARNING),
     Scenario.REFUSED: Row(Phase.PENDING, (FALSE, Reason.REFUSED), (FALSE, Reason.POD_NOT_READY)),
     Scenario.CREATING: Row(Phase.PENDING, (FALSE, Reason.CREATING), (FALSE, Reason.POD_NOT_READY)),
@@ -158,6 +161,8 @@ def scenario(observed: Observed) -> Scenario:  # noqa: PLR0911  one a case, in o
         return Scenario.LOGOUT_FAILED if known and known.reason == Reason.LOGOUT_FAILED else Scenario.TERMINATING
     if observed.suspended:
         return Scenario.SUSPENDED
+    if observed.id_taken_by:
+        return Scenario.ID_TAKEN
     if not observed.admitted:
         return Scenario.NOT_ADMITTED
     if observed.name_taken:

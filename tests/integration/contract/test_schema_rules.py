@@ -48,6 +48,7 @@ REFUSED_AT_CREATION = [
     ({"idle": {"policy": "Forget"}}, "spec.idle.policy", "supported values"),
     ({"backend": {"url": "ftp://x"}}, "spec.backend.url", "should match"),
     ({"backend": {"url": "http://"}}, "spec.backend.url", "should match"),
+    ({"webhooks": [{"url": "ftp://x"}]}, "spec.webhooks[0].url", "should match"),
     ({"webhooks": [{"url": "http://a"}, {"url": "http://a"}]}, "spec.webhooks[1]", "Duplicate value"),
     ({"webhooks": [{"url": f"http://{n}"} for n in range(9)]}, "spec.webhooks", "must have at most 8 items"),
     ({"webhooks": [{"url": "http://a", "events": ["call"]}]}, "spec.webhooks[0].events[0]", "supported values"),

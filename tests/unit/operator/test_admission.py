@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from wasession_contract.v1alpha1 import Metadata, WhatsAppSession
 from wasession_operator.admission import Admission
+from wasession_operator.ids import SessionIds
 from wasession_operator.views import Key
 
 if TYPE_CHECKING:
@@ -77,3 +78,36 @@ def test_never_more_than_the_limit_and_no_place_stays_empty(limit: int, steps: l
             there.discard(uid)
             admission.remove(uid)
         assert len(admission) == min(limit, len(there))
+
+
+def _with_id(build: Build, name: str, second: int, session_id: str | None = None) -> WhatsAppSession:
+    created = build.now + timedelta(seconds=second)
+    return build.session(name=name, uid=name, creation_timestamp=created, spec=build.spec(sessionId=session_id))
+
+
+def test_a_session_id_is_the_oldest_ones_until_that_one_is_gone(build: Build) -> None:
+    ids = SessionIds()
+    old, young, youngest = (_with_id(build, name, second, "ventas") for name, second in (("c", 1), ("b", 2), ("a", 3)))
+    for session in (youngest, old, young, old):
+        ids.add(session)
+    assert [ids.taken_by(session) for session in (old, young, youngest)] == ["", "c", "c"]
+    assert ids.remove("b") == []
+    assert ids.remove("c") == [Key("default", "a")]
+    assert ids.taken_by(youngest) == ""
+    assert ids.remove("a") == []
+    assert ids.remove("a") == []
+
+
+def test_a_name_is_an_id_too_and_other_namespaces_have_their_own(build: Build) -> None:
+    ids = SessionIds()
+    named, saying = _with_id(build, "ventas", 1), _with_id(build, "second", 2, "ventas")
+    elsewhere = build.session(name="ventas", uid="u-2", namespace="other", creation_timestamp=build.now)
+    for session in (named, elsewhere, saying):
+        ids.add(session)
+    assert [ids.taken_by(session) for session in (named, elsewhere, saying)] == ["", "", "ventas"]
+
+
+def test_who_inherits_an_id_is_told(build: Build) -> None:
+    admission = Admission(0)
+    admission.add([_with_id(build, "old", 1, "ventas"), _with_id(build, "young", 2, "ventas")])
+    assert admission.remove("old") == [Key("default", "young")]

@@ -43,6 +43,14 @@ ROWS: list[tuple[str, Case, str, str, str, str]] = [
         "Unknown PodNotReady",
         "False SessionLimitReached",
     ),
+    (
+        "an older session has the same id",
+        lambda b: b.observed(b.session(), id_taken_by="older"),
+        "Failed",
+        "False NotAdmitted",
+        "Unknown PodNotReady",
+        "False SessionIdTaken",
+    ),
     ("just created", lambda b: b.observed(b.session()), "Pending", "False Creating", "Unknown PodNotReady", "False PodNotReady"),
     (
         "first pod is starting",
@@ -257,7 +265,7 @@ def test_situation(build: Build, row: tuple[str, Case, str, str, str, str]) -> N
     assert status.phase == phase
     assert (said["PodReady"], said["Paired"], said["Connected"]) == (pod_ready, paired, connected)
     assert said["Ready"] == said["Connected"]
-    assert said["Admitted"] == ("False SessionLimitReached" if connected == "False SessionLimitReached" else "True Admitted")
+    assert said["Admitted"] == (connected if connected in {"False SessionLimitReached", "False SessionIdTaken"} else "True Admitted")
     knows_of_the_backend = pod_ready == "True PodReady" and scenario(observed) not in {Scenario.STARTING, Scenario.TERMINATING}
     assert said["BackendConnected"] == ("False BackendDisabled" if knows_of_the_backend else "Unknown PodNotReady")
     generation = observed.session.metadata.generation
