@@ -26,16 +26,16 @@ THROTTLED_SECONDS = 60.0  # at 20 requests a second a full run would take an hou
 
 def measure(number: int, *, rest: float, samples: int, throttled: float) -> list[Figure]:
     """All runs of one size; `rest` and `throttled` in seconds, the latter 0: not at all."""
-    rates = {}
+    anchors = {}
     runs.say(f"{number} pods and claims by the minimal client")
-    rates[RAW] = runs.raw_client(number)
-    runs.say(f"{number} StatefulSets, unthrottled ({rates[RAW]:.1f} pods/s before)")
-    rates[UNTHROTTLED] = runs.stateful_sets(number)
+    anchors[RAW] = runs.raw_client(number)
+    runs.say(f"{number} StatefulSets, unthrottled ({anchors[RAW].rate:.1f} pods/s before)")
+    anchors[UNTHROTTLED] = runs.stateful_sets(number)
     if throttled:
-        runs.say(f"{number} StatefulSets by default, {throttled:.0f} s of it ({rates[UNTHROTTLED]:.1f} pods/s before)")
-        rates[THROTTLED] = runs.stateful_sets_by_default(number, throttled)
+        runs.say(f"{number} StatefulSets by default, {throttled:.0f} s of it ({anchors[UNTHROTTLED].rate:.1f} pods/s before)")
+        anchors[THROTTLED] = runs.stateful_sets_by_default(number, throttled)
     runs.say(f"{number} sessions")
-    return list(figures(runs.operator(number, rest=rest, samples=samples), rates))
+    return list(figures(runs.operator(number, rest=rest, samples=samples), anchors))
 
 
 def machine() -> str:

@@ -3,23 +3,22 @@
 from collections.abc import Iterable, Sequence
 
 from scale.report import Figure, percentile
-from scale.runs import OURS, WRITES, Measured
+from scale.runs import OURS, WRITES, Anchor, Measured
 
 CREATED_BY_US = ("pods", "persistentvolumeclaims")
 RATE, P99, NEW_WRITES, RSS = 0.9, 250.0, 3.0, 400.0  # goals: share of the StatefulSet controller's rate, ms, writes, MiB
 UNTHROTTLED = "StatefulSet controller, unthrottled"
 THROTTLED = "StatefulSet controller by default (20 requests/s)"
 RAW = "minimal client"
-PODS, REACT, ADD = "objects → pods (pods/s)", "event → action", "session → pod"
 
 
-def figures(measured: Measured, rates: dict[str, float]) -> Iterable[Figure]:
-    """All rows of one size. `rates`: the anchors' pods per second."""
+def figures(measured: Measured, anchors: dict[str, Anchor]) -> Iterable[Figure]:
+    """All rows of one size."""
     number = measured.sessions
     for anchor in (UNTHROTTLED, THROTTLED, RAW):
-        if anchor in rates:
+        if anchor in anchors:
             goal = RATE if anchor == UNTHROTTLED else None
-            yield Figure("objects → pods", "pods/s", number, measured.rate, anchor, rates[anchor], ratio=goal)
+            yield Figure("objects → pods", "pods/s", number, measured.rate, anchor, anchors[anchor].rate, ratio=goal)
     yield from _latency("event → action", number, measured.restarts, P99)
     yield from _latency("session → its pod", number, measured.creations, None)
     beyond = measured.created.total(resources=OURS, verbs=WRITES)
@@ -31,7 +30,11 @@ def figures(measured: Measured, rates: dict[str, float]) -> Iterable[Figure]:
     told = measured.told.total(resources=OURS, verbs=WRITES) - number
     yield Figure("writes per session that reports to be connected", "", number, told / number)
     yield Figure("requests per new session, all in all", "", number, measured.requests / number)
-    yield Figure("CPU per new session", "ms", number, 1000 * measured.created_cpu / number)
+    yield Figure("CPU of the operator per new session", "ms", number, 1000 * measured.created_cpu / number)
+    for anchor in (UNTHROTTLED, RAW):
+        if anchor in anchors:
+            ours = 1000 * (measured.created_cpu + measured.plane_cpu) / number
+            yield Figure("CPU of controller and control plane per pod", "ms", number, ours, anchor, 1000 * anchors[anchor].cpu)
     yield Figure("CPU per report", "ms", number, 1000 * measured.told_cpu / number)
     yield Figure("writes at rest", "per min", number, measured.rest_writes / measured.rest_seconds * 60, at_most=0)
     yield Figure("CPU at rest", "s/min", number, measured.rest_cpu / measured.rest_seconds * 60)

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 DEVCLUSTER = str(ROOT / "devcluster/devcluster")
 NODE = "fake"
 NAMESPACE = "bench"
+_TICKS = os.sysconf("SC_CLK_TCK")
 CONTROLLERS = "*,-persistentvolume-binder-controller,-node-lifecycle-controller,-pod-garbage-collector-controller"
 """Nothing provisions volumes here, so the binder would only post an event for each claim, again and again."""
 
@@ -52,8 +54,17 @@ class Plane:
             self._node.wait()
         self._run("down")
 
+    def cpu(self) -> float:
+        """CPU seconds of all its processes so far: etcd, API server, controller manager and the fake node."""
+        found = 0.0
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile
+                if str(self._directory).encode() in (process / "cmdline").read_bytes():
+                    found += cpu_seconds(process)
+        return found
+
     def _start_node(self) -> None:
-        port = _free_port()
+        port = free_port()
         command = [DEVCLUSTER, "kwok", f"--kubeconfig={self.kubeconfig}", f"--config={Path(__file__).parent / 'node.yaml'}"]
         command += [f"--manage-single-node={NODE}", "--cidr=10.64.0.0/10", "--node-ip=127.0.0.1", f"--node-port={port}"]
         with (self._directory / "kwok.log").open("wb") as log:
@@ -72,6 +83,12 @@ class Plane:
             raise PlaneError(f"devcluster {' '.join(arguments)}: {done.stdout}{done.stderr}")
 
 
+def cpu_seconds(process: Path) -> float:
+    """User and system time of a process, by its directory in /proc."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
 def _objects() -> dict[str, object]:
     """The node, and what a session's pod needs to be taken."""
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
@@ -80,7 +97,8 @@ def _objects() -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "List", "items": [node, namespace, account]}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]

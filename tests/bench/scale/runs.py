@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 import msgspec
@@ -35,6 +36,8 @@ class Measured:
     requests: float = 0
     """Of the operator, until all sessions were created and at rest."""
     created_cpu: float = 0
+    plane_cpu: float = 0
+    """Of etcd, API server, controller manager and the fake node meanwhile."""
     created: Counts = field(default_factory=lambda: Counts(Counter()))
     created_memory: tuple[float, float] = (0, 0)
     told: Counts = field(default_factory=lambda: Counts(Counter()))
@@ -83,23 +86,33 @@ async def pods_rate(kubeconfig: Path, chains: Sequence[Chain], seconds: float = 
         return len(seen) / (seen[-1] - began) if seen else 0.0
 
 
-def anchor(make: Callable[[int], Chain], number: int, *, flags: Sequence[str] = (), seconds: float = DEADLINE) -> float:
-    """Pods per second of somebody else."""
+class Anchor(NamedTuple):
+    """What somebody else gave: pods per second, and CPU seconds per pod of the control plane (controllers and node with it)."""
+
+    rate: float
+    cpu: float
+
+
+def anchor(make: Callable[[int], Chain], number: int, *, flags: Sequence[str] = (), seconds: float = DEADLINE) -> Anchor:
+    """Let somebody else make `number` pods, or as many as they make in `seconds`."""
     with tempfile.TemporaryDirectory(prefix="wasession-scale-") as directory, Plane(Path(directory) / "cluster", flags) as plane:
-        return asyncio.run(pods_rate(plane.kubeconfig, [make(one) for one in range(number)], seconds))
+        before = plane.cpu()
+        rate = asyncio.run(pods_rate(plane.kubeconfig, [make(one) for one in range(number)], seconds))
+        time.sleep(QUIET_SECONDS)  # the last pods' statuses
+        return Anchor(rate, (plane.cpu() - before) / number)
 
 
-def raw_client(number: int) -> float:
+def raw_client(number: int) -> Anchor:
     """The minimal client."""
     return anchor(raw, number)
 
 
-def stateful_sets(number: int) -> float:
+def stateful_sets(number: int) -> Anchor:
     """Their controller, unthrottled."""
     return anchor(stateful_set, number, flags=UNTHROTTLED)
 
 
-def stateful_sets_by_default(number: int, seconds: float) -> float:
+def stateful_sets_by_default(number: int, seconds: float) -> Anchor:
     """Their controller as it comes: 20 requests a second."""
     return anchor(stateful_set, number, seconds=seconds)
 
@@ -138,10 +151,10 @@ class _Life:
     async def _create(self) -> None:
         measured, process = self._measured, self._process
         async with Wire(self._plane.kubeconfig) as wire:
-            before, cpu, asked = await wire.counts(), process.cpu(), await self._requests()
+            before, cpu, asked, plane_cpu = await wire.counts(), process.cpu(), await self._requests(), self._plane.cpu()
             measured.rate = await pods_rate(self._plane.kubeconfig, [session(one) for one in range(self._number)])
             await self._settle()
-            measured.created_cpu = process.cpu() - cpu
+            measured.created_cpu, measured.plane_cpu = process.cpu() - cpu, self._plane.cpu() - plane_cpu
             measured.created = await wire.counts() - before
             measured.requests = await self._requests() - asked
             measured.created_memory = process.memory()

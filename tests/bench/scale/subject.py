@@ -1,7 +1,6 @@
 """The operator as a process of its own, and what its process costs."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import Any
 import aiohttp
 import yaml
 
-from scale.plane import NAMESPACE, NODE, ROOT
+from scale.plane import NAMESPACE, NODE, ROOT, cpu_seconds, free_port
 from wasession_operator.resources import Template
 
 KEY = "0123456789abcdef0123456789abcdef"
 TEMPLATE = ROOT / "tests/unit/operator/data/pod-template.yaml"
-MIB = 2**20
-_TICKS = os.sysconf("SC_CLK_TCK")
 _WAIT = 60.0  # seconds; a bound for what hangs
 
 
@@ -80,8 +77,7 @@ class OperatorProcess:
     def cpu(self) -> float:
         """CPU seconds so far."""
         assert self._process
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_seconds(Path(f"/proc/{self._process.pid}"))
 
     def memory(self) -> tuple[float, float]:
         """RSS now, and at its highest, in MiB."""
@@ -107,10 +103,10 @@ class OperatorProcess:
         return found
 
     async def is_live(self, http: aiohttp.ClientSession) -> bool:
-        """Whether it watches: kopf serves the probe from then on."""
+        """Whether it watches."""
         self.check()
         try:
-            async with http.get(f"http://127.0.0.1:{self._probe}/healthz") as answer:
+            async with http.get(f"http://127.0.0.1:{self._probe}/readyz") as answer:
                 return answer.ok
         except aiohttp.ClientConnectionError:
             return False
@@ -125,11 +121,3 @@ def image_environment() -> dict[str, str]:
         for pair in line.split()[1:]
     )
     return {name: value for name, value in pairs if not name.startswith("PYTHONDONT")}
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
