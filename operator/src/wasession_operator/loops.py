@@ -39,6 +39,7 @@ async def work(queue: WorkQueue[Key], reconcile: Callable[[Key], Awaitable[float
             metrics.retries.inc()
         log.debug("looked at", result=str(result), seconds=round(took, 3))
         structlog.contextvars.clear_contextvars()
+        await asyncio.sleep(0)  # most looks wait for nothing: ten thousand in a row would keep watches and probes from being heard
 
 
 async def _look(queue: WorkQueue[Key], reconcile: Callable[[Key], Awaitable[float | None]], key: Key) -> str:
