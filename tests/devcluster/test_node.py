@@ -143,6 +143,15 @@ def test_a_second_cluster_beside_it_has_other_ports_and_objects(cluster: Cluster
     assert cluster.run("status").returncode == 0
 
 
+def test_a_claim_of_the_class_that_binds_at_once_needs_no_pod(cluster: Cluster) -> None:
+    claim = CLAIM | {"metadata": {"name": "early"}, "spec": CLAIM["spec"] | {"storageClassName": "immediate"}}  # type: ignore[operator]
+    manifest = cluster.directory / "early.json"
+    manifest.write_text(json.dumps(claim))
+    cluster.kubectl("apply", "-f", str(manifest))
+    cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/early", "--timeout=60s")
+    cluster.kubectl("delete", "pvc", "early", "--timeout=60s")
+
+
 @pytest.mark.parametrize("killed", [("n1", "kubelet"), ("n1", "containerd"), ("control-plane", "etcd"), ("n1",), ("control-plane",)])
 def test_up_mends_what_was_killed_and_volumes_keep_their_files(cluster: Cluster, host_port: int, killed: tuple[str, ...]) -> None:
     if not cluster.kubectl("get", "pvc", "data", "--ignore-not-found"):
