@@ -269,6 +269,7 @@ def test_a_control_plane_that_is_killed_and_started_again_is_caught_up_with(
             sessions.wait_carried_out(120)
     finally:
         code = operator.stop()
+        kube.close()
     assert code == 0, operator.log
     assert "a defect" not in operator.log, operator.log
 
