@@ -128,3 +128,13 @@ def test_nothing_in_the_first_list_is_missed() -> None:
     watch = Listening()
     watch.list(10, {"a": 10, "b": 9})
     assert watch.list(10) == 0
+
+
+def test_events_out_of_order_do_not_make_a_watch_fall_behind(watch: Listening) -> None:
+    """Events of different objects come in no order."""
+    watch.list(12, {"b": 12})
+    watch.tell("b", 12)
+    watch.tell("a", 11)
+    watch.list(12, after=DEAF_AFTER)
+    assert watch.hearing.deaf() == []
+    assert not watch.hearing.doubtful
