@@ -108,11 +108,11 @@ def test_a_refusal_is_told_with_field_and_mend_and_does_not_storm(kube: Kube, op
 def test_the_younger_of_two_with_the_same_session_id_waits_for_the_end_of_the_older(kube: Kube) -> None:
     kube.create("ventas", logoutOnDelete=False)
     eventually(lambda: kube.pod("ventas"), "the older one's pod")
-    kube.create("second", sessionId="ventas")
-    eventually(lambda: kube.condition("second", "Admitted") == "False SessionIdTaken", "the younger one's condition")
-    assert kube.phase("second") == "Failed"
-    assert "the session id 'ventas' is that of the older ventas" in message(kube, "second", "Connected")
-    assert kube.pod("second") is None
+    kube.create("ventas-2", sessionId="ventas")
+    eventually(lambda: kube.condition("ventas-2", "Admitted") == "False SessionIdTaken", "the younger one's condition")
+    assert kube.phase("ventas-2") == "Failed"
+    assert "the session id 'ventas' is that of the older ventas" in message(kube, "ventas-2", "Connected")
+    assert kube.pod("ventas-2") is None
     assert kube.pod("ventas")
     kube.delete("ventas")
-    eventually(lambda: kube.pod("second"), "the younger one's pod")
+    eventually(lambda: kube.pod("ventas-2"), "the younger one's pod")
