@@ -243,9 +243,9 @@ class ApiProxy:
         if self._past is not None:
             request.fault = "the past"
         stream = web.StreamResponse(headers={"Content-Type": _JSON})
-        await stream.prepare(incoming)
-        await self._present.wait()
         try:
+            await stream.prepare(incoming)
+            await self._present.wait()
             async with self._http.get(
                 self._upstream + incoming.raw_path, headers=_headers(incoming), timeout=_WATCH, read_bufsize=_MAX_BODY
             ) as answer:
