@@ -54,7 +54,10 @@ test-e2e: venv images ## the whole system on a cluster
 	$(PYTEST) -m e2e tests/e2e
 
 .PHONY: faults
-faults: faults-pod faults-walks faults-operator ## everything that is tested by breaking it, with fresh seeds
+faults: venv ## everything that is tested by breaking it, with fresh seeds, and one table of it all
+	rm -f .bench/faults-*.json
+	-$(MAKE) --keep-going faults-pod faults-walks faults-operator
+	$(PYTHON) tests/faults/summary.py
 
 .PHONY: faults-pod
 faults-pod: venv ## kill a pod 100 times at random moments and check what WhatsApp and the backend saw; SEED=n replays one life

@@ -136,7 +136,8 @@ class Node:
                 self.linked.discard(claim["metadata"]["uid"])
             if pod:
                 self._do(self._report(name, pod, state="LoggedOut", number=None, jid=None))
-        return web.Response(text="{}")
+            return web.Response(text="{}")
+        return web.Response(status=401)
 
 
 def _own_address() -> socket.socket:

@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -87,6 +88,18 @@ class Operators:
                 os.kill(self._pid, signal.SIGKILL)
             self._pid = None
             self.killed.set()
+
+    @contextmanager
+    def held_still(self) -> Iterator[None]:
+        """It does nothing meanwhile."""
+        pid = self._pid
+        if pid is not None:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if pid is not None and pid == self._pid:
+                os.kill(pid, signal.SIGCONT)
 
     @property
     def exit_code(self) -> int | None:

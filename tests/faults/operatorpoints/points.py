@@ -1,7 +1,7 @@
 """What can go wrong and where: `create/kill-after/3` is the operator killed after the third write of the scenario `create`.
 
-The number's meaning is the fault's: a write's number, a watch event's, or for the past the step at which the operator is
-started and the earlier step that it is told, as `2.0`. Pure.
+The number's meaning is the fault's: a write's number, a watch event's, or for the past the moment at which the operator is
+started and the earlier one that it is told, as `2.0`. Pure.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -41,9 +41,9 @@ class Point:
     scenario: str
     fault: str
     number: int = 0
-    """A write's or an event's; for the past the step that is told."""
+    """A write's or an event's; for the past the moment that is told."""
     step: int = 0
-    """For the past: the step at which the operator is started."""
+    """For the past: the moment at which the operator is started."""
 
     def __str__(self) -> str:
         return f"{self.scenario}/{self.fault}/" + (f"{self.step}.{self.number}" if self.fault in PAST_FAULTS else str(self.number))
@@ -69,7 +69,8 @@ class Extent:
 
     writes: int
     events: Mapping[str, int]
-    steps: int
+    rests: tuple[int, ...]
+    """Which of the remembered moments are those at rest, where an operator can be started; the last one is the end."""
 
 
 def points(scenario: str, of_writes: Extent, of_events: Extent, *, all_refusals: bool) -> Iterator[Point]:
@@ -85,4 +86,4 @@ def points(scenario: str, of_writes: Extent, of_events: Extent, *, all_refusals:
         if fault in DROPS or all_refusals:
             yield from (Point(scenario, fault, number) for number in range(1, of_events.events.get(plural, 0) + 1))
     for fault in PAST_FAULTS:
-        yield from (Point(scenario, fault, past, step) for step in range(1, of_events.steps) for past in range(step))
+        yield from (Point(scenario, fault, past, step) for step in of_events.rests for past in range(step))

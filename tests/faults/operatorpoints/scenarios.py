@@ -70,7 +70,7 @@ async def _create_again(stage: Stage) -> None:
 
 async def _force_and_create_again(stage: Stage) -> None:
     """Somebody takes the finalizer off by hand: Kubernetes collects the old pod and volume while the new session waits."""
-    await stage.create("a")
+    await stage.create("a", logoutOnDelete=False)
     await stage.scan("a")
     await stage.step()
     await stage.force_delete("a")
@@ -84,6 +84,20 @@ async def _retain(stage: Stage) -> None:
     await stage.step()
     await stage.delete("a")
     await stage.until_gone("a")
+    await stage.step()
+    await stage.create("a")
+    await stage.until_phase("a", "Connected")
+
+
+async def _retain_late(stage: Stage) -> None:
+    """Somebody thinks of it at the last moment."""
+    await stage.create("a", logoutOnDelete=False)
+    await stage.scan("a")
+    await stage.step()
+    await stage.patch("a", storage={"reclaimPolicy": "Retain"})
+    await stage.delete("a")
+    await stage.until_gone("a")
+    await stage.until_no_pod("a")
     await stage.step()
     await stage.create("a")
     await stage.until_phase("a", "Connected")
@@ -175,6 +189,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "create-again": Scenario(_create_again),
     "force-create-again": Scenario(_force_and_create_again),
     "retain": Scenario(_retain),
+    "retain-late": Scenario(_retain_late),
     "restart": Scenario(_restart),
     "suspend-resume": Scenario(_suspend_and_resume),
     "grow": Scenario(_grow),

@@ -13,7 +13,10 @@ _numbers = itertools.count(1)
 
 
 class Stage:
-    """`at_step` is called where the story is at rest; `next_template` starts an operator with another pod template."""
+    """`at_step` is called where the story is at rest; `next_template` starts an operator with another pod template.
+
+    `at_moment` leads something that people do while the operator is held still, and remembers the moment after it.
+    """
 
     def __init__(
         self,
@@ -23,10 +26,12 @@ class Stage:
         node: Node,
         *,
         at_step: Callable[[], Awaitable[None]],
+        at_moment: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
         next_template: Callable[[], Awaitable[None]],
     ) -> None:
         self.node = node
         self.step, self.change_template = at_step, next_template
+        self._at_moment = at_moment
         self._api, self._namespace, self._history = api, namespace, history
         self.volumes: list[str] = []
         """Cluster-wide objects that were made, by path."""
@@ -57,6 +62,9 @@ class Stage:
 
     async def delete(self, name: str) -> None:
         """Ask for the session's deletion; wait until it is seen to be asked for."""
+        await self._at_moment(lambda: self._delete(name))
+
+    async def _delete(self, name: str) -> None:
         uid = (self._session(name) or {})["metadata"]["uid"]
         await self._api.call("DELETE", self._path(SESSIONS, name))
 

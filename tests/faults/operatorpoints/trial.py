@@ -1,6 +1,7 @@
 """Leads one scenario with one fault, or none, and tells what was broken."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +81,7 @@ class _Trial:
             **scenario.settings,
         }
         self._pasts: list[Snapshot] = []
-        self._steps = 0
+        self._rests: list[int] = []
         self._past_was_told = False
         self._by_intent = False
 
@@ -107,6 +108,7 @@ class _Trial:
                     self._history,
                     self._node,
                     at_step=self._at_step,
+                    at_moment=self._at_moment,
                     next_template=self._next_template,
                 )
                 volumes = stage.volumes
@@ -143,7 +145,7 @@ class _Trial:
                 broken += difference(self._plain.pods, pods, "pods made")
         events = {plural: sum(event.plural == plural for event in self._proxy.events) for plural, _ in EVENT_FAULTS.values()}
         lines = [*map(str, self._proxy.log), "events:", *map(str, self._proxy.events), "operator:", self._operators.log]
-        extent = Extent(self._proxy.writes, events, self._steps)
+        extent = Extent(self._proxy.writes, events, tuple(self._rests))
         fired = bool(self._proxy.fired) or self._past_was_told
         return Outcome(fired, tuple(broken), end, extent, pods, told, "\n".join(lines))
 
@@ -173,16 +175,30 @@ class _Trial:
     async def _at_step(self) -> None:
         """The story is at rest: remember it, and perhaps start the operator on an earlier step."""
         point = self._point
-        if self._plain is None or (point and point.fault in PAST_FAULTS):
+        if self._remembers:
             await self._rest()
+            here = len(self._pasts)
+            self._rests.append(here)
             self._pasts.append(await self._proxy.record())
-            if point and point.fault in PAST_FAULTS and point.step == self._steps:
+            if point and point.fault in PAST_FAULTS and point.step == here:
                 self._proxy.past = replace(self._pasts[point.number], gets=PAST_FAULTS[point.fault])
                 await self._restart()
                 await self._rest()
                 self._proxy.past = None
                 self._past_was_told = True
-        self._steps += 1
+
+    async def _at_moment(self, does: Callable[[], Awaitable[None]]) -> None:
+        """Remember the moment at which people have done something and the operator has not."""
+        if not self._remembers:
+            await does()
+            return
+        with self._operators.held_still():
+            await does()
+            self._pasts.append(await self._proxy.record())
+
+    @property
+    def _remembers(self) -> bool:
+        return self._plain is None or (self._point is not None and self._point.fault in PAST_FAULTS)
 
     # Looking.
 
