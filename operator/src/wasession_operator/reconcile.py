@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from wasession_contract.v1alpha1 import WhatsAppSession
+from wasession_contract.v1alpha1 import FINALIZER, WhatsAppSession
 from wasession_operator import judge
 from wasession_operator.admission import Admission
 from wasession_operator.binding import Bindings
@@ -33,6 +33,17 @@ def _news_after(observed: Observed) -> float | None:
     """Seconds after which to ask, if something is being deleted."""
     going = (observed.pod and observed.pod.deleting) or (observed.claim and observed.claim.deleting)
     return NEWS_AFTER_SECONDS if going else None
+
+
+def _ends_without_a_pod(observed: Observed) -> bool:
+    """Whether a session that is being deleted has, as far as was heard, no pod to log out with, or neither pod nor claim.
+
+    What follows from that cannot be taken back: the logout is given up, the finalizer goes. And the watch of pods may lag
+    behind that of sessions, so the API server is asked.
+    """
+    meta = observed.session.metadata
+    ends = meta.deletion_timestamp is not None and FINALIZER in meta.finalizers
+    return ends and observed.pod is None and (observed.claim is None or observed.owes_logout)
 
 
 @dataclass
@@ -63,7 +74,7 @@ class Reconciler:
             if observed.name_taken and attempt == 0:  # what does not carry our label is not watched
                 await self.executor.refresh(key)
                 continue
-            if attempt == 0 and self._wants_news(observed):
+            if attempt == 0 and (_ends_without_a_pod(observed) or self._wants_news(observed)):
                 await self.executor.refresh(key)
                 continue
             plan = decide(observed, self.policy, self.now())

@@ -3,9 +3,10 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from wasession_contract.v1alpha1 import WhatsAppSession
+from wasession_contract.v1alpha1 import SessionState, Status, WhatsAppSession
 from wasession_operator import judge
 from wasession_operator.admission import Admission
 from wasession_operator.binding import Bindings
@@ -61,11 +62,31 @@ def _executor(
         store=store,
         queue=queue,
         admission=admission,
-        renderer=None,  # type: ignore[arg-type]
+        renderer=SimpleNamespace(token=lambda _: "token"),  # type: ignore[arg-type]
         metrics=Metrics(),
         memories=memories,
         now=now,
-        log_out=None,  # type: ignore[arg-type]
+        log_out=_answered,
+    )
+
+
+async def _answered(ip: str, token: str) -> str:  # noqa: ARG001  a pod that logs out
+    return ""
+
+
+def _reconciler(build: "Build", timers: "FakeTimers", cluster: Gone, store: Store, now: Callable[[], datetime]) -> Reconciler:
+    queue: WorkQueue[Key] = WorkQueue(timers.call_later, lambda: 1.0)
+    memories, admission = Memories(), Admission(0)
+    return Reconciler(
+        store=store,
+        queue=queue,
+        admission=admission,
+        turns=Turns(Rollout(Share(1), timedelta(seconds=600)), Starts(0), queue, build.policy.installation_hash),
+        policy=build.policy,
+        bindings=Bindings(),
+        memories=memories,
+        executor=_executor(cluster, store, queue, admission=admission, memories=memories, now=now),
+        now=now,
     )
 
 
@@ -93,20 +114,7 @@ async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: 
     cluster, store = Gone(session), Store()
     store.sessions.put(SessionView.of(session))
     store.claims.put(claim)
-    queue: WorkQueue[Key] = WorkQueue(timers.call_later, lambda: 1.0)
-    memories, admission = Memories(), Admission(0)
-    executor = _executor(cluster, store, queue, admission=admission, memories=memories, now=now)
-    reconciler = Reconciler(
-        store=store,
-        queue=queue,
-        admission=admission,
-        turns=Turns(Rollout(Share(1), timedelta(seconds=600)), Starts(0), queue, build.policy.installation_hash),
-        policy=build.policy,
-        bindings=Bindings(),
-        memories=memories,
-        executor=executor,
-        now=now,
-    )
+    reconciler = _reconciler(build, timers, cluster, store, now)
     assert await reconciler.reconcile(claim.key) == NEWS_AFTER_SECONDS
     assert cluster.asked == 0, "not before its time"
     clock.now += timedelta(seconds=NEWS_AFTER_SECONDS)
@@ -114,3 +122,30 @@ async def test_the_end_of_a_claim_that_the_watch_never_told_is_asked_for(build: 
     assert cluster.session_now is None, "the finalizer is off"
     assert store.claims.get(claim.key) is None
     assert store.sessions.get(claim.key) is None
+
+
+class Ahead(Gone):
+    """A cluster in which the pod is, though the watch of pods has not told of it."""
+
+    def __init__(self, session: WhatsAppSession, pod: PodView) -> None:
+        super().__init__(session)
+        self.pod_now = pod
+
+    async def pod(self, key: Key) -> PodView | None:  # noqa: ARG002  there is one
+        return self.pod_now
+
+    async def apply_status(self, session: WhatsAppSession, status: Status) -> SessionView:
+        assert "LogoutFailed" not in {one.reason for one in status.conditions}
+        metadata = msgspec.structs.replace(session.metadata, resource_version=str(int(session.metadata.resource_version) + 1))
+        self.session_now = WhatsAppSession(metadata=metadata, spec=session.spec, status=status)
+        return SessionView.of(self.session_now)
+
+
+async def test_the_logout_is_not_given_up_for_a_pod_that_the_watch_has_not_told_of_yet(build: "Build", timers: "FakeTimers") -> None:
+    going = build.later(build.reporting(SessionState.CONNECTED), session={"deletion_timestamp": build.now}).session
+    cluster, store = Ahead(going, build.pod()), Store()
+    store.sessions.put(SessionView.of(going))
+    await _reconciler(build, timers, cluster, store, lambda: build.now).reconcile(build.pod().key)
+    assert cluster.asked == 1
+    assert cluster.session_now
+    assert cluster.session_now.metadata.finalizers
