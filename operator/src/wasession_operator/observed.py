@@ -104,9 +104,10 @@ class Observed:
 
     @property
     def logout_is_to_be_said(self) -> bool:
-        """Whether the device was unlinked and the status does not know it yet, which alone outlives this process."""
+        """Whether the device is unlinked and the status does not know it yet, which alone outlives this process and the pod."""
         known = condition(self.session, ConditionType.PAIRED)
-        return self.logout is Logout.DONE and known is not None and known.status is ConditionStatus.TRUE
+        unlinked = self.logout is Logout.DONE or linked_by(self.report) is False
+        return unlinked and known is not None and known.status is ConditionStatus.TRUE
 
     @property
     def paired(self) -> bool:

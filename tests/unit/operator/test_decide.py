@@ -193,6 +193,8 @@ def test_a_logout_that_is_done_is_said_before_the_pod_goes_so_that_the_next_oper
     assert plan.actions == ()
     assert plan.status
     assert ("Paired", "LoggedOut") in {(one.type, one.reason) for one in plan.status.conditions}
+    reported = build.later(gone, session={"report": build.report(SessionState.LOGGED_OUT)})
+    assert actions(build, reported) == (), "nor by a new operator that has it from the pod's report"
     said = replace(gone, session=build.with_status(gone.session, plan.status), pod=None)
     assert actions(build, said) == (DeleteClaim("c-1"),), "a new operator, which remembers no logout"
 
