@@ -16,6 +16,7 @@ from typing import Any
 
 from walks.quantity import size_in_bytes
 from wasession_contract import podwire
+from wasession_contract.v1alpha1 import PREVIOUSLY_ANNOTATION
 
 Json = dict[str, Any]
 CONNECTED = {
@@ -205,7 +206,7 @@ def _expand(value: str, known: Json) -> str:
 def normal(state: State) -> Json:
     """`state` without what differs between two objects by nature: uids, versions, times, addresses, what the cluster adds.
 
-    Whether a suspended session is paired is "last known", so it is its past's and not its spec's.
+    Whether a suspended session is paired is "last known", so it is its past's and not its spec's; so is what a pod's predecessor was.
     """
     session, pod, claim = state.session or {}, state.pod, state.claim
     status = session.get("status", {})
@@ -235,7 +236,9 @@ def _normal_pod(pod: Json, its: dict[str, str]) -> Json:
         one["volumeMounts"] = [mount for mount in one.get("volumeMounts", ()) if not mount["name"].startswith("kube-api-access-")]
         if _TOKEN in one["env"]:
             one["env"][_TOKEN] = "of the session's uid"
-    return {"metadata": _without(pod["metadata"], its), "spec": spec}
+    meta = _without(pod["metadata"], its)
+    meta["annotations"] = {name: value for name, value in meta.get("annotations", {}).items() if name != PREVIOUSLY_ANNOTATION}
+    return {"metadata": meta, "spec": spec}
 
 
 def _normal_claim(claim: Json, its: dict[str, str]) -> Json:
