@@ -132,6 +132,8 @@ def _without_pod(observed: Observed, now: datetime) -> Plan:
     """Not admitted, or suspended: the volume stays."""
     actions = _finalizer(observed)
     if observed.pod and belongs(observed, observed.pod) is Belongs.OURS and not observed.pod.deleting:
+        if not observed.suspended and (wait := _seconds_until(observed.keeps_pod_until, now)):
+            return Plan((), None, wait)
         actions.append(DeletePod(observed.pod.uid, Cause.UNWANTED))
     return Plan((*actions, *_adjust_claim(observed)), judge.status(observed, now))
 

@@ -78,7 +78,7 @@ class Executor:
             case RemoveFinalizer():
                 await cluster.set_finalizers(session, (one for one in finalizers if one != FINALIZER))
                 log.info("session deleted")
-                await self._refresh_session(key)
+                await self.refresh_session(key)
             case CreateClaim():
                 if (claim := await cluster.create_claim(resources.claim(session))) is not None:
                     store.claims.put(claim)
@@ -99,7 +99,7 @@ class Executor:
                 log.info("🧹 Limpiando sesión inactiva: %s", key.name)
                 await self.event(session, EventType.NORMAL, "Idle", "not connected for idle.timeoutSeconds, so it is deleted")
                 await cluster.delete_session(session)
-                await self._refresh_session(key)
+                await self.refresh_session(key)
             case _:
                 assert_never(action)
         self.metrics.actions.labels(type(action).__name__).inc()
@@ -172,11 +172,12 @@ class Executor:
 
     async def refresh(self, key: Key) -> None:
         """Ask the API server what there is of the session."""
-        await self._refresh_session(key)
+        await self.refresh_session(key)
         await self._refresh_pod(key)
         await self._refresh_claim(key)
 
-    async def _refresh_session(self, key: Key) -> None:
+    async def refresh_session(self, key: Key) -> None:
+        """Ask the API server for the session itself."""
         """What the watch tells of it later is no news any more, so places are given up and taken here too."""
         known, fresh = self.store.sessions.get(key), await self.cluster.session(key)
         if known is not None and (fresh is None or fresh.uid != known.uid):

@@ -22,6 +22,8 @@ class Memory:
     going_since: datetime | None = None
     """Since when a pod or claim is being deleted without news of it."""
     pod_not_before: datetime | None = None
+    displaced_since: datetime | None = None
+    """Since when it has a pod and no place."""
     claim_since: tuple[str, datetime] | None = None
     """The uid of a claim, and since when it has been there without a volume and a pod."""
 

@@ -49,6 +49,8 @@ class Observed:
     """Its turn to start has not come yet; it will then."""
     pod_not_before: datetime | None = None
     """Back-off after a pod that ended by itself."""
+    keeps_pod_until: datetime | None = None
+    """Until when a session that lost its place keeps its pod: what says so may be the past."""
     binds_until: datetime | None = None
     """Until when a new pod waits for the claim to be bound; None: it does not."""
     logout: Logout = Logout.NOT_TRIED

@@ -13,7 +13,7 @@ from wasession_contract.v1alpha1 import FINALIZER, WhatsAppSession
 from wasession_operator import judge
 from wasession_operator.admission import Admission
 from wasession_operator.binding import Bindings
-from wasession_operator.decide import Plan, Policy, decide
+from wasession_operator.decide import AddFinalizer, Cause, CreateClaim, DeletePod, Plan, Policy, decide
 from wasession_operator.errors import RetryableError, StaleError, TerminalError
 from wasession_operator.execute import Executor
 from wasession_operator.memory import Memories, Memory
@@ -26,6 +26,9 @@ from wasession_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)
 ROUNDS = 12  # the longest way from one state to rest is five
+DISPLACED_SECONDS = (
+    20.0  # for a running session to lose its place; the second list after a start is made before, should the first show a past
+)
 NEWS_AFTER_SECONDS = 5.0  # what is being deleted is asked after in such steps, should the watch not tell
 
 
@@ -44,6 +47,19 @@ def _ends_without_a_pod(observed: Observed) -> bool:
     meta = observed.session.metadata
     ends = meta.deletion_timestamp is not None and FINALIZER in meta.finalizers
     return ends and observed.pod is None and (observed.claim is None or observed.owes_logout)
+
+
+def _rests_on_the_session_alone(plan: Plan) -> bool:
+    """Whether the plan ends a pod or makes a volume for no other reason than what the session was last heard to say.
+
+    An operator that starts on a past of the sessions may know pods of the present; one request makes sure. A new session needs
+    none, because its finalizer is refused where it is not as it was believed to be.
+    """
+    makes_sure = any(isinstance(action, AddFinalizer) for action in plan.actions)
+    return not makes_sure and any(
+        isinstance(action, CreateClaim) or (isinstance(action, DeletePod) and action.cause in {Cause.UNWANTED, Cause.SPEC_CHANGED})
+        for action in plan.actions
+    )
 
 
 @dataclass
@@ -65,6 +81,7 @@ class Reconciler:
 
         Raises RetryableError or TerminalError; both are to be tried again later.
         """
+        sure = False
         for attempt in range(ROUNDS):
             view = self.store.sessions.get(key)
             if view is None:
@@ -78,6 +95,10 @@ class Reconciler:
                 await self.executor.refresh(key)
                 continue
             plan = decide(observed, self.policy, self.now())
+            if not sure and _rests_on_the_session_alone(plan):
+                sure = True
+                await self.executor.refresh_session(key)
+                continue
             await self._tell_of_rollout(key, observed)
             try:
                 if plan.actions:
@@ -104,18 +125,27 @@ class Reconciler:
         pod, claim = self.store.pods.get(key), self.store.claims.get(key)
         if pod and pod.ready:
             memory.finished_pods, memory.pod_not_before = 0, None
+        admitted, id_taken_by = self.admission.admits(session), self.admission.ids.taken_by(session)
         return Observed(
             session=session,
             pod=pod,
             claim=claim,
-            admitted=self.admission.admits(session),
-            id_taken_by=self.admission.ids.taken_by(session),
+            admitted=admitted,
+            id_taken_by=id_taken_by,
             pod_not_before=memory.pod_not_before,
+            keeps_pod_until=self._keeps_pod_until(memory, pod, displaced=not admitted or bool(id_taken_by)),
             binds_until=self._binds_until(memory, pod, claim),
             logout=memory.logout,
             logout_failure=memory.logout_failure,
             refusal=memory.refusal,
         )
+
+    def _keeps_pod_until(self, memory: Memory, pod: PodView | None, *, displaced: bool) -> datetime | None:
+        if pod is None or not displaced:
+            memory.displaced_since = None
+            return None
+        memory.displaced_since = memory.displaced_since or self.now()
+        return memory.displaced_since + timedelta(seconds=DISPLACED_SECONDS)
 
     def _binds_until(self, memory: Memory, pod: PodView | None, claim: ClaimView | None) -> datetime | None:
         if claim is not None:

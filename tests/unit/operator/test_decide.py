@@ -22,6 +22,7 @@ from wasession_operator.decide import (
     DeletePod,
     DeleteSession,
     LogOut,
+    Plan,
     RemoveFinalizer,
     decide,
 )
@@ -123,6 +124,15 @@ def test_a_session_over_the_limit_has_no_pod_and_no_claim(build: Build) -> None:
     assert actions(build, build.observed(build.session(), admitted=False)) == ()
     running = build.observed(build.session(), build.pod(), build.claim(), admitted=False)
     assert actions(build, running) == (DeletePod("p-1", Cause.UNWANTED),)
+
+
+def test_a_running_session_that_lost_its_place_keeps_its_pod_until_that_is_sure(build: Build) -> None:
+    sure_at = build.now + timedelta(seconds=20)
+    displaced = build.observed(build.session(), build.pod(), build.claim(), admitted=False, keeps_pod_until=sure_at)
+    assert decide(displaced, build.policy, build.now) == Plan((), None, 20)
+    assert decide(displaced, build.policy, sure_at).actions == (DeletePod("p-1", Cause.UNWANTED),)
+    suspended = replace(displaced, session=build.session(spec=build.spec(operatingMode="Suspended")))
+    assert decide(suspended, build.policy, build.now).actions == (DeletePod("p-1", Cause.UNWANTED),)
 
 
 def test_suspended_takes_the_pod_and_keeps_the_volume(build: Build) -> None:

@@ -149,3 +149,31 @@ async def test_the_logout_is_not_given_up_for_a_pod_that_the_watch_has_not_told_
     assert cluster.asked == 1
     assert cluster.session_now
     assert cluster.session_now.metadata.finalizers
+
+
+class Present(Gone):
+    """A cluster whose session is not what was last heard of it; nothing else of it may be touched."""
+
+
+async def test_a_pod_is_not_ended_for_what_the_session_said_in_the_past(build: "Build", timers: "FakeTimers") -> None:
+    past = build.session(spec=build.spec(operatingMode="Suspended"))
+    resumed = build.session(spec=build.spec(), generation=2, resource_version="9")
+    there = build.observed(resumed, build.pod(), build.claim())
+    present = build.with_status(resumed, judge.status(there, build.now))
+    cluster, store = Present(present), Store()
+    store.sessions.put(SessionView.of(past))
+    store.pods.put(build.pod())
+    store.claims.put(build.claim())
+    reconciler = _reconciler(build, timers, cluster, store, lambda: build.now)
+    await reconciler.reconcile(build.pod().key)
+    assert cluster.asked == 1
+    assert store.pods.get(build.pod().key) == build.pod()
+
+
+async def test_no_volume_is_made_for_a_session_of_the_past(build: "Build", timers: "FakeTimers") -> None:
+    cluster, store = Present(build.session()), Store()
+    cluster.session_now = None
+    store.sessions.put(SessionView.of(build.session()))
+    reconciler = _reconciler(build, timers, cluster, store, lambda: build.now)
+    assert await reconciler.reconcile(Key("default", "cliente1")) is None
+    assert store.sessions.get(Key("default", "cliente1")) is None
