@@ -1,5 +1,6 @@
 """The API server as the people, the node and the session pods of a trial see it: not through the fault proxy."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,8 @@ GROUP = "/apis/wasession.dev/v1alpha1"
 CORE = "/api/v1"
 MERGE = "application/merge-patch+json"
 SESSIONS, PODS, CLAIMS = "whatsappsessions", "pods", "persistentvolumeclaims"
+_NOT_YET = 429  # "storage is (re)initializing", for a moment after a CRD is established
+_PAUSE = 0.1  # seconds
 _ROOT = {SESSIONS: GROUP}
 _NO_END = aiohttp.ClientTimeout(total=None)
 _READ_BUFFER = 4 * 1024**2
@@ -55,10 +58,15 @@ class Api:
     async def watch(self, path: str) -> AsyncIterator[Json]:
         """All that is there, as ADDED, and all that happens from then on. Ends only when it is cancelled."""
         query = {"watch": "true"}
-        async with self._http.get(self._server + path, params=query, timeout=_NO_END, read_bufsize=_READ_BUFFER) as answer:
-            answer.raise_for_status()
-            async for line in answer.content:
-                yield msgspec.json.decode(line)
+        while True:
+            async with self._http.get(self._server + path, params=query, timeout=_NO_END, read_bufsize=_READ_BUFFER) as answer:
+                if answer.status == _NOT_YET:
+                    await asyncio.sleep(_PAUSE)
+                    continue
+                answer.raise_for_status()
+                async for line in answer.content:
+                    yield msgspec.json.decode(line)
+                return
 
 
 def path(namespace: str, plural: str, name: str = "", subresource: str = "") -> str:

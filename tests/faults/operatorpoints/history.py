@@ -49,6 +49,8 @@ class History:
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._watch(plural), name=f"watch of {plural}") for plural in KINDS]
+        for task in self._tasks:
+            task.add_done_callback(lambda _: self._news.set())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -70,9 +72,15 @@ class History:
             async with asyncio.timeout(deadline):
                 while not look():
                     self._news.clear()
+                    self._see_that_it_hears(what)
                     await self._news.wait()
         except TimeoutError:
             raise NeverError(f"{what}: not within {deadline:g} s") from None
+
+    def _see_that_it_hears(self, what: str) -> None:
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                raise NeverError(f"{what}: the {task.get_name()} ended: {task.exception()!r}")
 
     async def _watch(self, plural: str) -> None:
         async for event in self._api.watch(path(self._namespace, plural)):
