@@ -160,3 +160,12 @@ def test_a_pods_report_and_the_operators_conditions_do_not_disturb_each_other(ap
     api.patch_namespaced_custom_object_status(*PLACE, existing, {"status": {"session": report}})
     status = api.get_namespaced_custom_object_status(*PLACE, existing)["status"]
     assert status == {"phase": "Pending", "session": report}
+
+
+@pytest.mark.parametrize("moment", ["2026-01-01T00:00:00+99:99", "0000-01-01T00:00:00Z"])
+def test_a_report_whose_time_nobody_can_read_is_refused(api: client.CustomObjectsApi, existing: str, moment: str) -> None:
+    report = {"podUID": "u", "state": "Starting", "reportedAt": moment}
+    with pytest.raises(client.ApiException) as refused:
+        api.patch_namespaced_custom_object_status(*PLACE, existing, {"status": {"session": report}}, dry_run="All")
+    assert refused.value.status == 422
+    assert "status.session.reportedAt" in refused.value.body
