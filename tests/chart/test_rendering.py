@@ -292,7 +292,7 @@ def test_a_session_pod_has_what_the_operator_counts_on(render: Render) -> None:
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert container["startupProbe"]["periodSeconds"] == 1
-    assert container["resources"] == {"requests": {"memory": "64Mi"}, "limits": {"memory": "384Mi"}}
+    assert container["resources"] == {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "384Mi"}}
 
 
 # --- ways in
