@@ -56,7 +56,10 @@ class Api:
             return found
 
     async def watch(self, path: str) -> AsyncIterator[Json]:
-        """All that is there, as ADDED, and all that happens from then on. Ends only when it is cancelled."""
+        """All that is there, as ADDED, and all that happens from then on. Ends only when it is cancelled.
+
+        The API server ends the watches of custom resources when it builds their storage anew, soon after the CRD is established.
+        """
         query = {"watch": "true"}
         while True:
             async with self._http.get(self._server + path, params=query, timeout=_NO_END, read_bufsize=_READ_BUFFER) as answer:
@@ -65,8 +68,10 @@ class Api:
                     continue
                 answer.raise_for_status()
                 async for line in answer.content:
-                    yield msgspec.json.decode(line)
-                return
+                    event = msgspec.json.decode(line)
+                    query["resourceVersion"] = event["object"]["metadata"]["resourceVersion"]
+                    yield event
+            await asyncio.sleep(_PAUSE)
 
 
 def path(namespace: str, plural: str, name: str = "", subresource: str = "") -> str:
