@@ -48,6 +48,14 @@ def machine() -> str:
     return f"{today}, {processor}, Linux {platform.release()}, Python {platform.python_version()}; load of the last 15 minutes {load:.1f}."
 
 
+def _keep(found: list[Figure]) -> None:
+    order = [figure.metric for figure in found]
+    found.sort(key=lambda figure: order.index(figure.metric))
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(report.as_json(found))
+    RESULT.with_suffix(".machine").write_text(machine() + "\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -69,11 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for size in sizes:
         throttled = THROTTLED_SECONDS / (3 if chosen.quick else 1) if size == sizes[0] else 0
         found += measure(size, rest=rest, samples=samples, throttled=throttled)
-    order = [figure.metric for figure in found]
-    found.sort(key=lambda figure: order.index(figure.metric))
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(report.as_json(found))
-    RESULT.with_suffix(".machine").write_text(machine() + "\n")
+        _keep(found)  # after each size: the larger one takes long
     sys.stdout.write(f"{machine()}\n\n{report.table(found)}\n{RESULT.relative_to(ROOT)}\n")
     return 0
 
