@@ -60,6 +60,6 @@ def test_a_new_session_takes_up_the_volume_that_the_former_one_left_and_needs_no
     since = world.phones.mark()
     apply(world, **retained)
     connected_without_a_scan(world, since)
-    apply(world, **(retained | {"storage": {"reclaimPolicy": "Delete"}}))  # so that it goes with the test
+    apply(world)  # by the defaults volume and device go with the test
     owned = lambda: (world.object("pvc", "cliente1-data") or {})["metadata"].get("ownerReferences")  # noqa: E731
     until(owned, "the claim to belong to the session", SECONDS)
