@@ -80,7 +80,7 @@ bench-start: venv images ## how long a new session takes to its QR code, part by
 	$(PYTHON) tests/bench/warm_start.py $(FLAGS)
 
 .PHONY: bench-operator
-bench-operator: venv ## the operator with 1,000 and 10,000 sessions, beside the StatefulSet controller (25 minutes; FLAGS=--quick: 6)
+bench-operator: venv ## the operator with 1,000 and 10,000 sessions, beside the StatefulSet controller (20 minutes; FLAGS=--quick: 6)
 	$(PYTHON) tests/bench/operator_scale.py $(FLAGS)
 
 .PHONY: lint
