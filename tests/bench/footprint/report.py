@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from documents import between, rounded
+
 BEGIN, END = "<!-- make bench-pod: begin -->", "<!-- make bench-pod: end -->"
 
 
@@ -40,11 +42,11 @@ def as_json(figures: Sequence[Figure]) -> str:
         {
             "metric": each.metric,
             "unit": each.unit,
-            "ours": _rounded(each.ours),
+            "ours": rounded(each.ours),
             "anchor": None if each.bare is None else "bare neonize script",
-            "anchor_value": _rounded(each.bare),
-            "lean_anchor_value": _rounded(each.lean),
-            "goal": _rounded(each.goal),
+            "anchor_value": rounded(each.bare),
+            "lean_anchor_value": rounded(each.lean),
+            "goal": rounded(each.goal),
             "met": each.met,
         }
         for each in figures
@@ -78,18 +80,10 @@ def table(figures: Sequence[Figure]) -> str:
 
 def into_page(page: str, figures: Sequence[Figure], machine: str) -> str:
     """The page with the table between its two marks. Raises ValueError if it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page needs the lines {BEGIN} and {END}, and the table goes between them")
-    return f"{before}{begin}\n{machine}\n\n{table(figures)}{end}{after}"
+    return between(page, BEGIN, END, f"{machine}\n\n{table(figures)}")
 
 
 _VERDICT = {True: "yes", False: "NO", None: ""}
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
 
 
 def _shown(value: float | None) -> str:

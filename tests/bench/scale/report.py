@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from math import ceil
 from typing import NamedTuple
 
+from documents import between, rounded
+
 BEGIN, END = "<!-- make bench-operator: begin -->", "<!-- make bench-operator: end -->"
 
 
@@ -50,10 +52,10 @@ def as_json(figures: Sequence[Figure]) -> str:
         {
             "metric": f"{each.metric}, {each.sessions:,} sessions",
             "unit": each.unit,
-            "ours": _rounded(each.ours),
+            "ours": rounded(each.ours),
             "anchor": each.anchor,
-            "anchor_value": _rounded(each.value),
-            "goal": _rounded(each.goal),
+            "anchor_value": rounded(each.value),
+            "goal": rounded(each.goal),
             "met": each.met,
             "figure": each._asdict(),
         }
@@ -89,18 +91,10 @@ def table(figures: Sequence[Figure]) -> str:
 
 def into_page(page: str, figures: Sequence[Figure], machine: str) -> str:
     """The page with the table between its two marks. Raises ValueError if it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page needs the lines {BEGIN} and {END}, and the table goes between them")
-    return f"{before}{begin}\n{machine}\n\n{table(figures)}{end}{after}"
+    return between(page, BEGIN, END, f"{machine}\n\n{table(figures)}")
 
 
 _VERDICT = {True: "yes", False: "NO", None: ""}
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
 
 
 def _shown(value: float | None) -> str:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from documents import between
+
 from warmstart import timeline
 from warmstart.timeline import Marks
 
@@ -85,11 +87,7 @@ def parts_table(lives: Lives) -> str:
 
 def into_page(page: str, lives: Lives, machine: str) -> str:
     """The page with the tables between its two marks. Raises ValueError if it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page needs the lines {BEGIN} and {END}, and the tables go between them")
-    return f"{before}{begin}\n{machine}\n\n{table(figures(lives))}\n{parts_table(lives)}{end}{after}"
+    return between(page, BEGIN, END, f"{machine}\n\n{table(figures(lives))}\n{parts_table(lives)}")
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
